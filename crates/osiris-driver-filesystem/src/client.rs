@@ -92,6 +92,12 @@ impl Location {
         &self.connection
     }
 
+    /// Where relative paths of this machine start.
+    #[cfg_attr(not(feature = "object-store"), allow(dead_code, reason = "stores are opened with it"))]
+    pub(crate) fn base(&self) -> &Path {
+        &self.base
+    }
+
     /// Checks that the base of a step is inside the base of its connection.
     ///
     /// # Errors
@@ -342,11 +348,12 @@ impl Location {
 /// Whether the store of a connection can be used. A directory of this machine is looked at when a step runs: a relative one
 /// begins at its pipeline.
 pub(crate) async fn check(connection: &FilesystemConnection, limit: Duration) -> Health {
-    let Some(prefix) = Location::new(connection, Path::new(".")).prefix else {
+    let location = Location::new(connection, Path::new("."));
+    let Some(prefix) = &location.prefix else {
         return Health::ok(Duration::ZERO, "local files: there is nothing to connect to");
     };
-    match address(&prefix) {
-        Ok(path) => objects::check(connection, &path, limit).await,
+    match address(prefix) {
+        Ok(path) => objects::check(&location, &path, limit).await,
         Err(error) => Health::failed(Duration::ZERO, &error),
     }
 }

@@ -42,6 +42,11 @@ pub struct FilesystemConnection {
     #[serde(default)]
     #[schemars(extend("x-override" = "address", "x-source" = false))]
     pub allow_http: bool,
+    /// A PEM file with the certificate authorities to trust instead of the operating system's. Default: none. A
+    /// relative path starts at the pipeline file.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub ssl_ca: Option<String>,
     /// The id of the access key for `s3://`. Default: none.
     #[serde(default)]
     #[schemars(length(min = 1), extend("x-override" = "address", "x-source" = false))]

@@ -10,7 +10,6 @@ use osiris_core::{CommitOutcome, Error, ExecutionContext, Health, Result};
 use super::{ObjectPath, WrittenObject};
 use crate::client::{FileKind, Location, SourceFile};
 use crate::commit::NotPublished;
-use crate::config::FilesystemConnection;
 use crate::scratch::Scratch;
 
 fn absent() -> Error {
@@ -21,7 +20,7 @@ pub(crate) async fn fetch(_: &Location, _: &str, _: &FileKind, _: &Scratch) -> R
     Ok(Vec::new())
 }
 
-pub(crate) async fn check(_: &FilesystemConnection, _: &ObjectPath, _: Duration) -> Health {
+pub(crate) async fn check(_: &Location, _: &ObjectPath, _: Duration) -> Health {
     Health::failed(Duration::ZERO, &absent())
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn fetch(
     scratch: &Scratch,
 ) -> Result<Vec<SourceFile>> {
     let Target::Object(at) = location.target(path)? else { return Ok(Vec::new()) };
-    let bucket = Bucket::open(location.connection(), &at, &RetryPolicy::times(TRIES))?;
+    let bucket = Bucket::open(location, &at, &RetryPolicy::times(TRIES))?;
     let mut waiting = find(&bucket, &at, wanted).await?.into_iter().enumerate();
     let (mut running, mut files) = (JoinSet::new(), Vec::new());
     loop {

@@ -7,12 +7,12 @@ use osiris_core::{Error, Health, Result, RetryPolicy};
 use super::address::ObjectPath;
 use super::find::first;
 use super::store::Bucket;
-use crate::config::FilesystemConnection;
+use crate::client::Location;
 
-/// Lists the first object below the connection's prefix.
-pub(crate) async fn check(connection: &FilesystemConnection, at: &ObjectPath, limit: Duration) -> Health {
+/// Lists the first object below the prefix of a connection.
+pub(crate) async fn check(location: &Location, at: &ObjectPath, limit: Duration) -> Health {
     let started = Instant::now();
-    match tokio::time::timeout(limit, ask(connection, at)).await {
+    match tokio::time::timeout(limit, ask(location, at)).await {
         Ok(Ok(is_empty)) => Health::ok(started.elapsed(), "the store can be listed")
             .with_detail(at.bucket_kind(), at.bucket.as_str())
             .with_detail("empty", is_empty.to_string()),
@@ -25,11 +25,11 @@ pub(crate) async fn check(connection: &FilesystemConnection, at: &ObjectPath, li
     }
 }
 
-async fn ask(connection: &FilesystemConnection, at: &ObjectPath) -> Result<bool> {
+async fn ask(location: &Location, at: &ObjectPath) -> Result<bool> {
     if at.scheme.is_web() {
         return Err(Error::validation("a web server has no listing: nothing was checked")
             .with_hint("run a step that reads a file of it"));
     }
-    let bucket = Bucket::open(connection, at, &RetryPolicy::never())?;
+    let bucket = Bucket::open(location, at, &RetryPolicy::never())?;
     Ok(first(&bucket, at).await?.is_none())
 }

@@ -17,6 +17,7 @@ use url::Url;
 
 use super::address::{ObjectPath, Scheme};
 use super::error::failed;
+use crate::client::Location;
 use crate::config::FilesystemConnection;
 
 /// How long making a connection may take.
@@ -34,17 +35,23 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// The bucket of `at`. No I/O. A request is tried as `retry` says.
+    /// The bucket of `at`, over the connection of `location`. No network I/O. A request is tried as `retry` says.
     ///
     /// # Errors
-    /// When fields of the connection are missing or contradict each other.
-    pub(crate) fn open(connection: &FilesystemConnection, at: &ObjectPath, retry: &RetryPolicy) -> Result<Self> {
+    /// When fields of the connection are missing or contradict each other, or `ssl_ca` cannot be read.
+    pub(crate) fn open(location: &Location, at: &ObjectPath, retry: &RetryPolicy) -> Result<Self> {
+        let connection = location.connection();
         check_encryption(connection, at)?;
+        let tls = match &connection.ssl_ca {
+            None => TlsSettings::system(),
+            Some(path) => TlsSettings::with_ca_file(&location.base().join(path))?,
+        };
+        let connector = Connector { tls, redirects: at.scheme.is_web() };
         let (store, is_anonymous) = match at.scheme {
-            Scheme::S3 => amazon(connection, at, retry)?,
-            Scheme::Gs => google(connection, at, retry)?,
-            Scheme::Az => azure(connection, at, retry)?,
-            Scheme::Https | Scheme::Http => web(at, retry)?,
+            Scheme::S3 => amazon(connection, at, retry, connector)?,
+            Scheme::Gs => google(connection, at, retry, connector)?,
+            Scheme::Az => azure(connection, at, retry, connector)?,
+            Scheme::Https | Scheme::Http => web(at, retry, connector)?,
         };
         Ok(Self { store, is_anonymous })
     }
@@ -65,12 +72,17 @@ impl Bucket {
 
 type Opened = (Arc<dyn ObjectStore>, bool);
 
-fn amazon(connection: &FilesystemConnection, at: &ObjectPath, retry: &RetryPolicy) -> Result<Opened> {
+fn amazon(
+    connection: &FilesystemConnection,
+    at: &ObjectPath,
+    retry: &RetryPolicy,
+    connector: Connector,
+) -> Result<Opened> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&at.bucket)
         .with_allow_http(connection.allow_http)
         .with_retry(retries(retry))
-        .with_http_connector(Connector { redirects: false });
+        .with_http_connector(connector);
     if let Some(region) = &connection.region {
         builder = builder.with_region(region);
     }
@@ -94,12 +106,17 @@ fn amazon(connection: &FilesystemConnection, at: &ObjectPath, retry: &RetryPolic
     Ok((Arc::new(builder.build().map_err(|error| failed(&error, "cannot be opened", at, is_anonymous))?), is_anonymous))
 }
 
-fn google(connection: &FilesystemConnection, at: &ObjectPath, retry: &RetryPolicy) -> Result<Opened> {
+fn google(
+    connection: &FilesystemConnection,
+    at: &ObjectPath,
+    retry: &RetryPolicy,
+    connector: Connector,
+) -> Result<Opened> {
     let builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&at.bucket)
         .with_client_options(ClientOptions::new().with_allow_http(connection.allow_http))
         .with_retry(retries(retry))
-        .with_http_connector(Connector { redirects: false });
+        .with_http_connector(connector);
     let builder = match &connection.endpoint {
         Some(endpoint) => builder.with_base_url(endpoint),
         None => builder,
@@ -118,7 +135,12 @@ fn google(connection: &FilesystemConnection, at: &ObjectPath, retry: &RetryPolic
     Ok((Arc::new(built), is_anonymous))
 }
 
-fn azure(connection: &FilesystemConnection, at: &ObjectPath, retry: &RetryPolicy) -> Result<Opened> {
+fn azure(
+    connection: &FilesystemConnection,
+    at: &ObjectPath,
+    retry: &RetryPolicy,
+    connector: Connector,
+) -> Result<Opened> {
     let account = connection
         .account
         .as_ref()
@@ -128,7 +150,7 @@ fn azure(connection: &FilesystemConnection, at: &ObjectPath, retry: &RetryPolicy
         .with_container_name(&at.bucket)
         .with_allow_http(connection.allow_http)
         .with_retry(retries(retry))
-        .with_http_connector(Connector { redirects: false });
+        .with_http_connector(connector);
     if let Some(endpoint) = &connection.endpoint {
         builder = builder.with_endpoint(endpoint.clone());
     }
@@ -147,13 +169,13 @@ fn azure(connection: &FilesystemConnection, at: &ObjectPath, retry: &RetryPolicy
     Ok((Arc::new(built), is_anonymous))
 }
 
-fn web(at: &ObjectPath, retry: &RetryPolicy) -> Result<Opened> {
+fn web(at: &ObjectPath, retry: &RetryPolicy, connector: Connector) -> Result<Opened> {
     let scheme = if at.scheme == Scheme::Https { "https" } else { "http" };
     let built = HttpBuilder::new()
         .with_url(format!("{scheme}://{}", at.bucket))
         .with_client_options(ClientOptions::new().with_allow_http(at.scheme == Scheme::Http))
         .with_retry(retries(retry))
-        .with_http_connector(Connector { redirects: true })
+        .with_http_connector(connector)
         .build();
     Ok((Arc::new(built.map_err(|error| failed(&error, "cannot be opened", at, true))?), true))
 }
@@ -204,12 +226,13 @@ fn retries(policy: &RetryPolicy) -> RetryConfig {
 /// The HTTP client of this project: its TLS needs no provider of the process.
 #[derive(Debug)]
 struct Connector {
+    tls: TlsSettings,
     redirects: bool,
 }
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let client = bare_client(&TlsSettings::system(), CONNECT, IDLE, self.redirects);
+        let client = bare_client(&self.tls, CONNECT, IDLE, self.redirects);
         let client = client.map_err(|error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) })?;
         Ok(HttpClient::new(client))
     }
@@ -217,10 +240,13 @@ impl HttpConnector for Connector {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn opened(connection: &FilesystemConnection, scheme: Scheme) -> Result<Bucket> {
-        Bucket::open(connection, &ObjectPath::parse(scheme, "lake/a.csv").unwrap(), &RetryPolicy::never())
+        let location = Location::new(connection, Path::new("."));
+        Bucket::open(&location, &ObjectPath::parse(scheme, "lake/a.csv").unwrap(), &RetryPolicy::never())
     }
 
     #[test]
@@ -241,6 +267,8 @@ mod tests {
             "region": "eu-central-1", "endpoint": "https://minio.example.com:9000", "access_key_id": "id",
             "secret_access_key": "pw-of-nobody", "session_token": "pw-of-nobody",
         }));
+        let without = opened(&of(serde_json::json!({"ssl_ca": "no-such.pem"})), Scheme::S3).unwrap_err();
+        assert!(without.context().iter().any(|(name, _)| *name == "ssl_ca"), "{}", without.report());
         let azure = of(serde_json::json!({"account": "me", "sas_token": "?sv=2024&sig=a%2Bb"}));
         for (connection, scheme) in [(amazon, Scheme::S3), (azure, Scheme::Az)] {
             let bucket = opened(&connection, scheme).unwrap();

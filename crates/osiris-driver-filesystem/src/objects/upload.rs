@@ -70,7 +70,7 @@ impl Upload {
     /// # Errors
     /// When the connection or the key cannot be used, or the file cannot be read.
     pub(crate) fn new(location: &Location, path: &ObjectPath, file: PathBuf, creates: bool) -> Result<Self> {
-        let bucket = Bucket::open(location.connection(), path, &RetryPolicy::times(TRIES))?;
+        let bucket = Bucket::open(location, path, &RetryPolicy::times(TRIES))?;
         let key = bucket.key(path)?;
         let bytes = file.metadata().map_err(|error| io_error("could not be read back", path.to_string(), error))?.len();
         let attempt = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
@@ -292,7 +292,7 @@ pub(crate) async fn outcome(location: &Location, objects: &[WrittenObject]) -> R
     let mut there = 0;
     for written in objects {
         let Target::Object(path) = location.target(&written.address)? else { return Ok(CommitOutcome::Unknown) };
-        let bucket = Bucket::open(location.connection(), &path, &RetryPolicy::times(TRIES))?;
+        let bucket = Bucket::open(location, &path, &RetryPolicy::times(TRIES))?;
         let found = is_there(&bucket, &bucket.key(&path)?, written).await;
         if found.map_err(|error| bucket.failed(error, "cannot be read", &path))? {
             there += 1;

@@ -326,6 +326,11 @@ async fn a_store_whose_certificate_nobody_vouches_for_is_refused() {
     assert_eq!(sick.category, HealthCategory::Network);
     assert!(sick.message.contains("certificate"), "{sick:?}");
     assert!(server.requests().is_empty());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("authority.pem");
+    authority.write(&file).unwrap();
+    checked(json!({"base_dir": "s3://lake", "endpoint": server.url(), "ssl_ca": file})).await;
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
