@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use osiris_e2e::{Ended, Program, Project};
-use osiris_testkit::services::{Mariadb, Postgres};
+use osiris_testkit::services::{Mariadb, Moto, Postgres};
 use serde_json::Value;
 
 /// A small file; its columns are not in the order of their names.
@@ -50,6 +50,42 @@ fn a_file_is_copied_into_another_format_and_back_in_the_order_of_its_columns() {
         .run(&["copy", absolute.to_str().unwrap(), "third.csv", "--where", "amount > 15", "--limit", "1"])
         .with_code(0);
     assert_eq!(project.read("third.csv"), "order_id,customer,amount\n2,b,20\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_is_copied_there_and_back() {
+    let Some(moto) = Moto::start().await.unwrap() else { return };
+    let project = project();
+    let parameters = format!(
+        "endpoint=http://{}&allow_http=true&access_key_id=AKIDOFATEST&secret_access_key=${{STORE_KEY}}",
+        moto.address()
+    );
+    let address = format!("s3://lake/shop/orders.parquet?{parameters}");
+    let run = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        Ended::of(command.env("STORE_KEY", "pw-of-the-store").output().unwrap())
+    };
+    let there = run(&["copy", "orders.csv", &address]).with_code(0);
+    assert!(there.stderr.contains("done: the ledger balances, 3 rows read, 3 written"), "{}", there.stderr);
+    assert!(moto.get("shop/orders.parquet").await.unwrap().unwrap().starts_with(b"PAR1"));
+    run(&["copy", &address, "again.csv"]).with_code(0);
+    assert_eq!(project.read("again.csv"), project.read("orders.csv"));
+    let printed = run(&["copy", &address, "third.csv", "--print"]).with_code(0).stdout;
+    assert!(
+        printed.contains("path: s3://lake/shop/orders.parquet") && !printed.contains("pw-of-the-store"),
+        "{printed}"
+    );
+    // Over a connection of the project, below its prefix.
+    let mut fields = moto.connection();
+    fields["base_dir"] = "s3://lake/shop/".into();
+    fields["secret_access_key"] = "${STORE_KEY}".into();
+    project.write(
+        "osiris_connections.yaml",
+        serde_json::json!({"version": 1, "connections": {"filesystem": {"lake": fields}}}).to_string(),
+    );
+    run(&["copy", "@filesystem.lake/*.parquet", "@filesystem.lake/2024/orders.jsonl"]).with_code(0);
+    assert_eq!(moto.keys().await.unwrap(), ["shop/2024/orders.jsonl", "shop/orders.parquet"]);
+    run(&["connections", "doctor", "@filesystem.lake"]).with_code(0);
 }
 
 #[test]
@@ -161,7 +197,16 @@ async fn what_is_printed_is_the_pipeline_that_runs() {
 fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
     let project = project();
     for (arguments, message, hint) in [
-        (["s3://bucket/a.parquet", "out.csv"].as_slice(), "unknown scheme `s3`", "mysql"),
+        (["ftp://host/a.parquet", "out.csv"].as_slice(), "unknown scheme `ftp`", "s3"),
+        (&["s3://bucket/a.parquet?colour=red", "out.csv"], "unknown parameter `colour`", "osiris components show"),
+        (&["s3://me:pw@bucket/a.csv", "out.csv"], "an address of a store has no user", "`@filesystem.alias/key`"),
+        (&["orders.csv", "https://example.com/a.csv"], "a file of a web server can only be read", "`s3://`"),
+        (
+            &["orders.csv", "s3://bucket/a.csv", "--mode", "append"],
+            "cannot be appended to an object",
+            "max_rows_per_file",
+        ),
+        (&["http://example.com/a.csv", "out.csv"], "without encryption", "allow_http"),
         (&["book.xlsx", "out.csv"], "workbooks are not read: save the sheet as CSV", "rows.csv"),
         (&["orders.csv", "out.xlsx"], "the format cannot be inferred", "rows.csv.gz"),
         (&["nothing.csv", "out.csv"], "nothing.csv", ""),
@@ -194,7 +239,8 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
     ] {
         let refused = project.run(&[&["copy"], arguments].concat());
         assert!(
-            refused.code == 2 || arguments[0] == "nothing.csv" && refused.code == 1,
+            refused.code == 2
+                || matches!(arguments[0], "nothing.csv" | "http://example.com/a.csv") && refused.code == 1,
             "{arguments:?}: {}",
             refused.stderr
         );

@@ -22,6 +22,7 @@ mod outside;
 mod packages;
 mod private;
 mod pypi;
+mod python;
 mod readme;
 mod release;
 mod services;

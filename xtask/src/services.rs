@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::debian::{self, Tree};
 use crate::download::{self, Download};
+use crate::python::{self, Environment};
 use crate::{Outcome, engines, shell};
 
 /// A server program that the tests of some drivers need.
@@ -33,6 +34,8 @@ enum Source {
     Tree(&'static Tree),
     /// Packages of npm and of the Python index: the engines of GraphQL APIs.
     GraphqlEngines,
+    /// Packages of the registry of Python, in an environment of their own.
+    Python(&'static Environment),
 }
 
 /// A program of this name may also be MariaDB's.
@@ -88,6 +91,14 @@ const SERVICES: &[Service] = &[
         source: Source::GraphqlEngines,
         variable: "",
     },
+    Service {
+        name: "moto",
+        drivers: &["filesystem"],
+        programs: &["moto_server"],
+        directories: &["/usr/local/bin"],
+        source: Source::Python(&python::MOTO),
+        variable: "OSIRIS_TEST_MOTO_PROGRAM",
+    },
 ];
 
 /// What to do about a service that is not there.
@@ -127,6 +138,9 @@ pub(crate) trait Machine {
     fn has_engines(&self) -> bool;
     fn can_fetch_engines(&self) -> bool;
     fn fetch_engines(&self) -> Outcome;
+    fn has_environment(&self, environment: &Environment) -> bool;
+    fn can_make_environment(&self) -> bool;
+    fn make_environment(&self, environment: &Environment) -> Outcome;
 }
 
 /// The machine we run on.
@@ -189,6 +203,18 @@ impl Machine for ThisMachine {
     fn fetch_engines(&self) -> Outcome {
         engines::fetch()
     }
+
+    fn has_environment(&self, environment: &Environment) -> bool {
+        environment.is_there()
+    }
+
+    fn can_make_environment(&self) -> bool {
+        Environment::can_fetch()
+    }
+
+    fn make_environment(&self, environment: &Environment) -> Outcome {
+        environment.fetch()
+    }
 }
 
 /// Makes the services of `drivers` available and returns the names of those whose tests must be left out.
@@ -216,6 +242,7 @@ impl Service {
             Source::Npm(file) => machine.has_download(file),
             Source::Tree(tree) => machine.has_tree(tree),
             Source::GraphqlEngines => machine.has_engines(),
+            Source::Python(environment) => machine.has_environment(environment),
             Source::Debian(_) => false,
         };
         fetched
@@ -231,6 +258,10 @@ impl Service {
             Source::GraphqlEngines => {
                 (machine.can_fetch_engines(), "packages of npm and of the Python index".to_owned())
             }
+            Source::Python(environment) => {
+                let what = format!("the program `{}` {}", environment.program, environment.version);
+                (machine.can_make_environment(), what)
+            }
         };
         let advice = match self.variable {
             "" => "install npm, Node 20 and python3 with pip".to_owned(),
@@ -245,6 +276,7 @@ impl Service {
             Source::Npm(file) => machine.download(file),
             Source::Tree(tree) => machine.unpack(tree),
             Source::GraphqlEngines => machine.fetch_engines(),
+            Source::Python(environment) => machine.make_environment(environment),
         };
         installed.map_err(|error| format!("{error}\nhint: {advice}"))?;
         if self.is_there(machine) {
@@ -288,6 +320,8 @@ mod tests {
         fetched: RefCell<bool>,
         debian: bool,
         unpacked: RefCell<bool>,
+        python: bool,
+        made: RefCell<bool>,
     }
 
     impl Machine for Fake {
@@ -349,6 +383,20 @@ mod tests {
             *self.fetched.borrow_mut() = true;
             Ok(())
         }
+
+        fn has_environment(&self, _: &Environment) -> bool {
+            *self.made.borrow()
+        }
+
+        fn can_make_environment(&self) -> bool {
+            self.python
+        }
+
+        fn make_environment(&self, environment: &Environment) -> Outcome {
+            assert_eq!(environment.program, "moto");
+            *self.made.borrow_mut() = true;
+            Ok(())
+        }
     }
 
     fn mysql() -> Vec<String> {
@@ -356,9 +404,20 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_of_files_needs_no_service() {
-        let drivers = ["filesystem".to_owned(), "duckdb".to_owned()];
+    fn a_driver_without_a_server_needs_no_service() {
+        let drivers = ["sqlite".to_owned(), "duckdb".to_owned()];
         assert!(prepare(Mode::Required, &drivers, &Fake::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_driver_of_files_needs_a_store() {
+        let filesystem = ["filesystem".to_owned()];
+        assert_eq!(prepare(Mode::Auto, &filesystem, &Fake::default()).unwrap(), ["moto"]);
+        let error = prepare(Mode::Required, &filesystem, &Fake::default()).unwrap_err();
+        assert!(error.contains("`moto` 5.2.5") && error.contains("OSIRIS_TEST_MOTO_PROGRAM"), "{error}");
+        let machine = Fake { python: true, ..Fake::default() };
+        assert!(prepare(Mode::Required, &filesystem, &machine).unwrap().is_empty());
+        assert!(*machine.made.borrow());
     }
 
     #[test]

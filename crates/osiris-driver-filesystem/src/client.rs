@@ -1,15 +1,17 @@
-//! Locations: the only place that resolves a path of a pipeline to local files, and keeps it inside
-//! `base_dir`. Remote stores would be added here: nothing else parses paths.
+//! Locations: the only place that resolves a path of a pipeline to local files or to the address of a store, and keeps
+//! it inside `base_dir`: nothing else parses paths.
 
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use globset::GlobBuilder;
 use osiris_core::problem::nearest;
-use osiris_core::{Code, Error, Result};
+use osiris_core::{Code, Error, Health, Result};
 use walkdir::WalkDir;
 
 use crate::config::FilesystemConnection;
 use crate::error::io_error;
+use crate::objects::{self, ObjectPath, address, leaves};
 use crate::resolve::resolved;
 
 /// The path of standard input and output.
@@ -22,6 +24,8 @@ pub(crate) enum Target {
     Stdio,
     /// An absolute local path; the text is from the pipeline.
     Local(PathBuf),
+    /// An address of a store.
+    Object(ObjectPath),
 }
 
 /// A file to read.
@@ -46,14 +50,29 @@ pub(crate) struct Location {
     outer: Vec<PathBuf>,
     /// Whether a step's base is lexically outside the connection's base.
     strays: bool,
+    /// The address that paths are below, where the base is in a store.
+    prefix: Option<String>,
+    #[cfg_attr(not(feature = "object-store"), allow(dead_code, reason = "stores are opened with it"))]
+    connection: FilesystemConnection,
 }
 
 impl Location {
     /// The location of a step. No I/O.
     pub(crate) fn new(connection: &FilesystemConnection, step_base: &Path) -> Self {
-        let Some(base_dir) = &connection.base_dir else {
-            return Self { base: step_base.to_path_buf(), fenced: false, outer: Vec::new(), strays: false };
+        let mut location = Self {
+            base: step_base.to_path_buf(),
+            fenced: false,
+            outer: Vec::new(),
+            strays: false,
+            prefix: None,
+            connection: connection.clone(),
         };
+        let Some(base_dir) = &connection.base_dir else { return location };
+        if base_dir.is_in_store() {
+            let below: Vec<&str> = base_dir.directories().iter().map(|below| below.trim_end_matches('/')).collect();
+            location.prefix = Some(below.join("/"));
+            return location;
+        }
         let mut outer = Vec::new();
         let mut base = step_base.to_path_buf();
         for directory in base_dir.directories() {
@@ -64,7 +83,19 @@ impl Location {
         let strays = base_dir.directories().iter().skip(1).any(|directory| {
             Path::new(directory).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
         });
-        Self { base, fenced: true, outer, strays }
+        Self { base, fenced: true, outer, strays, ..location }
+    }
+
+    /// The connection that it is of.
+    #[cfg_attr(not(feature = "object-store"), allow(dead_code, reason = "stores are opened with it"))]
+    pub(crate) fn connection(&self) -> &FilesystemConnection {
+        &self.connection
+    }
+
+    /// Where relative paths of this machine start.
+    #[cfg_attr(not(feature = "object-store"), allow(dead_code, reason = "stores are opened with it"))]
+    pub(crate) fn base(&self) -> &Path {
+        &self.base
     }
 
     /// Checks that the base of a step is inside the base of its connection.
@@ -97,20 +128,27 @@ impl Location {
     /// What `path` names.
     ///
     /// # Errors
-    /// For a URL, or a path outside `base_dir`.
+    /// For an address of an unknown scheme, or a path outside `base_dir`.
     pub(crate) fn target(&self, path: &str) -> Result<Target> {
         if Self::is_stdio(path) {
             return Ok(Target::Stdio);
         }
-        if let Some((scheme, rest)) = path.split_once("://") {
-            return match scheme {
-                "file" => self.local(rest),
-                _ => Err(Error::validation(format!("`{scheme}://` paths are not supported by this version"))
-                    .with_context("path", path)
-                    .with_hint("copy the file to this machine, or write it here and upload it")),
-            };
+        match (path.split_once("://"), &self.prefix) {
+            (Some(("file", _)), Some(_)) => Err(leaves(path)),
+            (Some(("file", rest)), None) => self.local(rest),
+            (Some(_), _) => self.object(path),
+            (None, Some(prefix)) => Ok(Target::Object(address(prefix)?.join(path)?)),
+            (None, None) => self.local(path),
         }
-        self.local(path)
+    }
+
+    fn object(&self, text: &str) -> Result<Target> {
+        let path = address(text)?;
+        let is_inside = match &self.prefix {
+            Some(prefix) => address(prefix)?.contains(&path),
+            None => !self.fenced,
+        };
+        if is_inside { Ok(Target::Object(path)) } else { Err(leaves(&path.to_string())) }
     }
 
     fn local(&self, path: &str) -> Result<Target> {
@@ -180,6 +218,14 @@ impl Location {
             return Err(self.leaves(&self.name(real)));
         }
         Ok(())
+    }
+
+    /// The address for display: relative to the base if below it.
+    pub(crate) fn object_name(&self, path: &ObjectPath) -> String {
+        let prefix = self.prefix.as_deref().and_then(|prefix| address(prefix).ok());
+        let below =
+            prefix.filter(|prefix| prefix.contains(path)).and_then(|prefix| prefix.below(&path.key).map(str::to_owned));
+        below.filter(|below| !below.is_empty()).unwrap_or_else(|| path.to_string())
     }
 
     /// The path for display: relative to the base if below it.
@@ -299,6 +345,19 @@ impl Location {
     }
 }
 
+/// Whether the store of a connection can be used. A directory of this machine is looked at when a step runs: a relative one
+/// begins at its pipeline.
+pub(crate) async fn check(connection: &FilesystemConnection, limit: Duration) -> Health {
+    let location = Location::new(connection, Path::new("."));
+    let Some(prefix) = &location.prefix else {
+        return Health::ok(Duration::ZERO, "local files: there is nothing to connect to");
+    };
+    match address(prefix) {
+        Ok(path) => objects::check(&location, &path, limit).await,
+        Err(error) => Health::failed(Duration::ZERO, &error),
+    }
+}
+
 /// The files of a directory that a component reads.
 #[derive(Debug)]
 pub(crate) struct FileKind {
@@ -358,7 +417,7 @@ fn walk(root: &Path, shown: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// Whether a name below a directory is skipped: those with `.` and `_`, except partitions of such a column.
-fn is_hidden(name: &str) -> bool {
+pub(crate) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
 }
 
@@ -391,12 +450,12 @@ impl Partition {
 }
 
 /// The hive partitions between `root` and `path`.
-fn partitions(path: &Path, root: &Path) -> Vec<Partition> {
+pub(crate) fn partitions(path: &Path, root: &Path) -> Vec<Partition> {
     let below = path.strip_prefix(root).unwrap_or(path).parent().unwrap_or(Path::new(""));
     below.components().filter_map(|part| Partition::parse(part.as_os_str().to_str()?)).collect()
 }
 
-fn percent_decode(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -454,14 +513,56 @@ mod tests {
         assert_eq!(value("a=%5F_HIVE_DEFAULT_PARTITION__").as_deref(), Some(NULL_PARTITION));
     }
 
+    fn of_base(base: &str) -> FilesystemConnection {
+        FilesystemConnection { base_dir: Some(BaseDir::One(base.to_owned())), ..FilesystemConnection::default() }
+    }
+
     #[test]
     fn a_fence_refuses_climbing_and_absolute_paths() {
-        let connection = FilesystemConnection { base_dir: Some(BaseDir::One("data".to_owned())) };
+        let connection = of_base("data");
         let location = Location::new(&connection, Path::new("/p"));
         assert_eq!(location.target("a.csv").unwrap(), Target::Local(PathBuf::from("/p/data/a.csv")));
-        for path in ["../x", "a/../../x", "/etc/passwd", "file:///etc/passwd"] {
+        for path in ["../x", "a/../../x", "/etc/passwd", "file:///etc/passwd", "s3://lake/a.csv"] {
             let error = location.target(path).unwrap_err();
             assert_eq!(error.kind(), osiris_core::ErrorKind::Permission, "{path}");
         }
+    }
+
+    #[cfg(feature = "object-store")]
+    #[test]
+    fn a_prefix_of_a_store_fences_as_a_directory_does() {
+        let location = Location::new(&of_base("s3://lake/raw/"), Path::new("/p"));
+        for path in ["in/a.csv", "s3://lake/raw/in/a.csv"] {
+            let Target::Object(object) = location.target(path).unwrap() else { panic!("{path}") };
+            assert_eq!(object.to_string(), "s3://lake/raw/in/a.csv");
+            assert_eq!(location.object_name(&object), "in/a.csv");
+        }
+        for path in [
+            "../a.csv",
+            "in/%2e%2E/../a.csv",
+            "/a.csv",
+            "s3://lake/a.csv",
+            "s3://lake/raw/../a.csv",
+            "s3://pond/raw/a.csv",
+            "gs://lake/raw/a.csv",
+            "https://example.com/a.csv",
+            "file:///etc/passwd",
+        ] {
+            let error = location.target(path).unwrap_err();
+            assert_eq!(error.kind(), osiris_core::ErrorKind::Permission, "{path}");
+        }
+        assert_eq!(location.target("-").unwrap(), Target::Stdio);
+        let nested = BaseDir::Nested(vec!["s3://lake/raw".to_owned(), "2024/".to_owned()]);
+        let nested = FilesystemConnection { base_dir: Some(nested), ..FilesystemConnection::default() };
+        let Target::Object(object) = Location::new(&nested, Path::new("/p")).target("a.csv").unwrap() else { panic!() };
+        assert_eq!(object.to_string(), "s3://lake/raw/2024/a.csv");
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_an_error_that_names_those_that_work() {
+        let error =
+            Location::new(&FilesystemConnection::default(), Path::new("/p")).target("ftp://h/a.csv").unwrap_err();
+        assert_eq!(error.message(), "`ftp://` is not supported");
+        assert!(error.hint().unwrap().contains("`s3://`, `gs://`, `az://` or `https://`"));
     }
 }

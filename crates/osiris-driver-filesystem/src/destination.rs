@@ -1,4 +1,4 @@
-//! The destination of a writer: a file or directory inside `base_dir`, or standard output.
+//! The destination of a writer: a file or directory inside `base_dir`, an object of a store, or standard output.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,6 +11,7 @@ use crate::commit::{NotPublished, check_directory, check_file, prepare_parent};
 use crate::config::{FilesystemConnection, WriteMode};
 use crate::error::io_error;
 use crate::lock::TargetLock;
+use crate::objects::ObjectPath;
 use crate::resolve::resolved;
 use crate::stdio::Streams;
 
@@ -26,6 +27,13 @@ pub(crate) enum Destination {
         /// The name in messages.
         name: String,
     },
+    /// An object of a store, or a prefix of several.
+    Object {
+        /// Its address.
+        path: ObjectPath,
+        /// The name in messages.
+        name: String,
+    },
 }
 
 impl Destination {
@@ -33,7 +41,7 @@ impl Destination {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Stdout => "standard output",
-            Self::File { name, .. } => name,
+            Self::File { name, .. } | Self::Object { name, .. } => name,
         }
     }
 
@@ -43,20 +51,33 @@ impl Destination {
     /// When the existing one is of the other kind, or a directory with foreign files.
     pub(crate) fn check(&self, several: bool) -> Result<()> {
         match self {
-            Self::Stdout => Ok(()),
+            Self::Stdout | Self::Object { .. } => Ok(()),
             Self::File { path, name } if several => check_directory(path, name, &|below| Part::parse(below).is_some()),
             Self::File { path, name } => check_file(path, name),
         }
     }
 
-    /// Resolves `path` at `location`; creates its directory if allowed, unless `dry`.
+    /// Resolves `path` at `location`, for a file or for `several`; creates its directory if allowed, unless `dry`.
     ///
     /// # Errors
-    /// For a path outside `base_dir`, or without a directory.
-    pub(crate) fn find(location: &Location, path: &str, create_dirs: bool, dry: bool) -> Result<Self> {
+    /// For a path outside `base_dir`, without a directory, or of a store that cannot be written so.
+    pub(crate) fn find(
+        location: &Location,
+        path: &str,
+        (mode, several): (WriteMode, bool),
+        create_dirs: bool,
+        dry: bool,
+    ) -> Result<Self> {
         let path = match location.target(path)? {
             Target::Stdio => return Ok(Self::Stdout),
             Target::Local(path) => path,
+            Target::Object(path) => {
+                if let Some(problem) = object_problem(&path, mode, several) {
+                    let error = Error::validation(format!("`{path}`: {}", problem.message));
+                    return Err(error.with_hint(problem.hint.unwrap_or_default()));
+                }
+                return Ok(Self::Object { name: location.object_name(&path), path });
+            }
         };
         let name = location.name(&path);
         if path.file_name().is_none() {
@@ -95,6 +116,11 @@ impl Destination {
                 id.replaced(mode == WriteMode::Overwrite)
             }
             Ok(Target::Stdio) => DestinationId::standard_output(),
+            Ok(Target::Object(path)) => {
+                let (name, replaces) = (path.to_string(), mode == WriteMode::Overwrite);
+                let id = if several { DestinationId::directory(name) } else { DestinationId::file(name) };
+                id.replaced(replaces)
+            }
             // It is refused when the step runs.
             Err(_) => DestinationId::file(path),
         }
@@ -127,6 +153,9 @@ pub(crate) fn validate(path: &str, mode: WriteMode, several: bool) -> Vec<Proble
         Ok(Target::Stdio) if mode == WriteMode::Append => {
             problems.push(Problem::error("/mode", "cannot append to standard output").with_hint("remove `mode`"));
         }
+        Ok(Target::Object(object)) if object_problem(&object, mode, several).is_some() => {
+            problems.extend(object_problem(&object, mode, several));
+        }
         Ok(_) if path.ends_with('/') && !several => {
             problems.push(
                 Problem::error("/path", "is a directory").with_hint("set `path` to a file, or set `max_rows_per_file`"),
@@ -135,6 +164,27 @@ pub(crate) fn validate(path: &str, mode: WriteMode, several: bool) -> Vec<Proble
         Ok(_) => {}
     }
     problems
+}
+
+/// Why a store cannot be written so.
+fn object_problem(path: &ObjectPath, mode: WriteMode, several: bool) -> Option<Problem> {
+    let problem = match (mode, several) {
+        _ if path.scheme.is_web() => Problem::error("/path", "a file of a web server can only be read")
+            .with_hint("write to a local path, or to `s3://`, `gs://` or `az://`"),
+        (WriteMode::Append, false) => Problem::error("/mode", "rows cannot be appended to an object of a store").with_hint(
+            "remove `mode` to replace it; or set `max_rows_per_file`: every run then adds further objects below `path`",
+        ),
+        (WriteMode::Overwrite, true) => {
+            Problem::error("/mode", "the objects below a prefix of a store cannot be replaced at once").with_hint(
+                "set `mode: append`, with a `path` that is new where no old rows may stay; or write one object",
+            )
+        }
+        (WriteMode::Overwrite, false) if path.is_prefix => {
+            Problem::error("/path", "is a prefix, not an object").with_hint("set `path` to an object, such as `s3://bucket/rows.parquet`")
+        }
+        _ => return None,
+    };
+    Some(problem)
 }
 
 /// Sends a finished file to standard output, until `stopped`.
@@ -202,7 +252,15 @@ impl Part {
     }
 }
 
-/// `part-00001.csv`.
+/// `part-00001.csv`. In a store the parts of different runs lie side by side: see [`object_part`].
 pub(crate) fn part_name(number: u64, extension: &str) -> String {
     format!("part-{number:05}.{extension}")
+}
+
+/// The key of a part below a prefix, which no other write has: `part-00001.csv` becomes `part-0123456789abcdef-00001.csv`.
+pub(crate) fn object_part(below: &Path, write: u64) -> String {
+    let below = below.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
+    let (directory, name) = below.rsplit_once('/').map_or(("", below.as_str()), |(directory, name)| (directory, name));
+    let name = name.replacen("part-", &format!("part-{write:016x}-"), 1);
+    if directory.is_empty() { name } else { format!("{directory}/{name}") }
 }

@@ -9,6 +9,10 @@
 //! | `filesystem.parquet_extractor` | reads Parquet files and hive partitions through DuckDB |
 //! | `filesystem.parquet_writer` | writes Parquet files through DuckDB and reads their footers back |
 //!
+//! With the feature `object-store` each of them also takes addresses of stores: `s3://bucket/key`, `gs://`, `az://`, and for
+//! reading `https://`. An object is downloaded to the scratch directory first and read from there; a file is written there and
+//! uploaded.
+//!
 //! A written file appears under its name completely or not at all. DuckDB reads CSV and Parquet, and writes Parquet,
 //! natively; this crate decides names, types and what is an error.
 //!
@@ -56,6 +60,7 @@ mod destination;
 mod error;
 mod jsonl;
 mod lock;
+mod objects;
 mod parquet;
 mod publish;
 mod resolve;
@@ -73,17 +78,28 @@ pub use jsonl::{JsonlExtractor, JsonlWriter};
 pub use parquet::{ParquetExtractor, ParquetWriter};
 pub use stdio::Streams;
 
-use osiris_core::{Family, Registry, Result};
+use std::time::Duration;
 
-/// The connection family of files. There is nothing to discover or to check.
+use async_trait::async_trait;
+use osiris_core::{Family, Health, Registry, Result};
+
+/// The connection family of files. There is nothing to discover; the check is for object stores.
 pub struct Filesystem;
 
+#[async_trait]
 impl Family for Filesystem {
     const NAME: &'static str = "filesystem";
+    #[cfg(feature = "object-store")]
+    const SCHEMES: &'static [&'static str] = &["file", "s3", "gs", "az", "https", "http"];
+    #[cfg(not(feature = "object-store"))]
     const SCHEMES: &'static [&'static str] = &["file"];
     const HAS_DISCOVERY: bool = false;
-    const HAS_DOCTOR: bool = false;
+    const HAS_DOCTOR: bool = true;
     type Connection = FilesystemConnection;
+
+    async fn check(&self, connection: &FilesystemConnection, limit: Duration) -> Health {
+        client::check(connection, limit).await
+    }
 }
 
 /// Registers the components, and `filesystem.extractor` and `filesystem.writer`, which are aliases of the ones for

@@ -1,5 +1,5 @@
-//! Commits a file: renames the staged file, or copies it to standard output, and finds out the outcome
-//! later.
+//! Commits a file: renames the staged file, completes its upload, or copies it to standard output, and finds out the
+//! outcome later.
 //!
 //! Replacing a file is repeatable. An append is not: before it, the length and hash of the file as it was and as it
 //! will be are recorded. They tell afterwards whether it took place.
@@ -14,11 +14,13 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::blocking::blocking;
+use crate::client::Location;
 use crate::commit::{AtomicDirectory, AtomicFile, NotPublished, remove_leftovers};
 use crate::config::WriteMode;
-use crate::destination::send;
+use crate::destination::{object_part, send};
 use crate::error::io_error;
 use crate::lock::TargetLock;
+use crate::objects::{self, ObjectPath, Upload, WrittenObject};
 use crate::stdio::Streams;
 
 /// Staged output: complete, on disk, and ready to be renamed. It is created in a blocking thread and published by the
@@ -42,8 +44,38 @@ pub(crate) enum Staged {
         /// Paths below it.
         new: Vec<PathBuf>,
     },
+    /// Files to be uploaded, in the scratch directory, which outlives this.
+    Objects {
+        /// One, or the parts below a prefix.
+        uploads: Vec<Upload>,
+        /// The directory that they are in, if they have one of their own.
+        _directory: Option<AtomicDirectory>,
+    },
     /// A file to be sent to standard output.
     Stdout(PathBuf),
+}
+
+impl Staged {
+    /// One file, to become the object at `path`.
+    ///
+    /// # Errors
+    /// When the connection cannot be used.
+    pub(crate) fn object(location: &Location, path: &ObjectPath, file: PathBuf) -> Result<Self> {
+        Ok(Self::Objects { uploads: vec![Upload::new(location, path, file, false)?], _directory: None })
+    }
+
+    /// The files of a directory, to become objects below `prefix` besides those that are there.
+    ///
+    /// # Errors
+    /// When the connection cannot be used.
+    pub(crate) fn parts(location: &Location, prefix: &ObjectPath, staged: Self) -> Result<Self> {
+        let Self::Directory { directory, new } = staged else { return Ok(staged) };
+        let write = fastrand::u64(..);
+        let uploads = new.iter().map(|below| {
+            Upload::new(location, &prefix.join(&object_part(below, write))?, directory.temp().join(below), true)
+        });
+        Ok(Self::Objects { uploads: uploads.collect::<Result<_>>()?, _directory: Some(directory) })
+    }
 }
 
 /// Identifies an append.
@@ -54,6 +86,8 @@ enum Token {
     File { path: PathBuf, old: Option<Print>, new: Print },
     /// A directory that gets further files.
     Parts { path: PathBuf, parts: Vec<(PathBuf, Print)> },
+    /// Objects of a store.
+    Objects { objects: Vec<WrittenObject> },
 }
 
 /// Identifies the content of a file.
@@ -68,13 +102,18 @@ struct Print {
 /// # Errors
 /// When recording or publishing fails; the old content is untouched then, unless the outcome is unknown.
 pub(crate) async fn publish(
-    staged: Staged,
+    mut staged: Staged,
     name: &str,
     mode: WriteMode,
     written: Written,
     streams: &Streams,
     ctx: &ExecutionContext,
 ) -> Result<()> {
+    if let Staged::Objects { uploads, .. } = &mut staged {
+        for upload in uploads {
+            upload.send(ctx).await?;
+        }
+    }
     let (staged, token) = match mode {
         WriteMode::Append => {
             let name = name.to_owned();
@@ -88,12 +127,16 @@ pub(crate) async fn publish(
     };
     let intent = match &staged {
         Staged::Stdout(_) => Intent::new(name).with_parts(),
+        Staged::Objects { uploads, .. } if uploads.len() > 1 => {
+            Intent::new(format!("`{name}`")).with_parts().with_token(token)
+        }
         _ => Intent::new(format!("`{name}`")).with_repeatable(mode == WriteMode::Overwrite).with_token(token),
     };
     let commit = ctx.begin_commit(intent.with_written(written)).await?;
     let published = match staged {
         Staged::File(file) | Staged::Appended { file, .. } => file.commit(name),
         Staged::Directory { directory, .. } => directory.commit(name),
+        Staged::Objects { mut uploads, .. } => complete(&mut uploads).await,
         Staged::Stdout(path) => {
             let (streams, cancel) = (streams.clone(), ctx.cancel().clone());
             blocking(move |stop| Ok(send(&path, &streams, &|| stop.is_raised() || cancel.is_cancelled()))).await?
@@ -113,6 +156,19 @@ pub(crate) async fn publish(
     }
 }
 
+/// Makes all objects visible, one after the other, or none: where one fails, those before it are removed again.
+async fn complete(uploads: &mut [Upload]) -> Result<(), NotPublished> {
+    for at in 0..uploads.len() {
+        let Err(NotPublished { error, mut untouched }) = uploads[at].complete().await else { continue };
+        // The objects of an append have names of their own; the one that is replaced is the only one.
+        for done in &uploads[..at] {
+            untouched &= done.take_back().await;
+        }
+        return Err(NotPublished { error, untouched });
+    }
+    Ok(())
+}
+
 fn token(staged: &Staged) -> io::Result<Value> {
     let token = match staged {
         Staged::File(file) => Token::File { path: file.target().to_path_buf(), old: None, new: print(file.temp())? },
@@ -128,19 +184,23 @@ fn token(staged: &Staged) -> io::Result<Value> {
             let parts = new.iter().map(|below| Ok((below.clone(), print(&directory.temp().join(below))?)));
             Token::Parts { path: directory.target().to_path_buf(), parts: parts.collect::<io::Result<_>>()? }
         }
+        Staged::Objects { uploads, .. } => Token::Objects { objects: uploads.iter().map(Upload::written).collect() },
         Staged::Stdout(_) => return Ok(Value::Null),
     };
     serde_json::to_value(token).map_err(io::Error::other)
 }
 
-/// The outcome of the append of `intent`, from the files.
+/// The outcome of the append of `intent`, from the files, or from the store over the connection of `location`.
 ///
 /// # Errors
 /// When they cannot be read.
-pub(crate) async fn outcome(intent: &Intent) -> Result<CommitOutcome> {
+pub(crate) async fn outcome(intent: &Intent, location: &Location) -> Result<CommitOutcome> {
     let Ok(token) = serde_json::from_value::<Token>(intent.token().clone()) else { return Ok(CommitOutcome::Unknown) };
     let name = intent.destination().trim_matches('`').to_owned();
-    let (Token::File { path, .. } | Token::Parts { path, .. }) = &token;
+    let path = match &token {
+        Token::File { path, .. } | Token::Parts { path, .. } => path,
+        Token::Objects { objects } => return objects::outcome(location, objects).await,
+    };
     let (target, killed) = (path.clone(), TargetLock::of_killed(path, &name).await);
     blocking(move |_| {
         if let Some(lock) = killed {
@@ -182,6 +242,7 @@ fn found(token: &Token) -> io::Result<CommitOutcome> {
                 _ => CommitOutcome::Unknown,
             })
         }
+        Token::Objects { .. } => Ok(CommitOutcome::Unknown),
     }
 }
 
@@ -243,6 +304,7 @@ fn hex(digest: Sha256) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::FilesystemConnection;
 
     /// A file that was `old` and is to be `new`, and then is `now`.
     fn asked(old: Option<&str>, new: &str, now: Option<&str>) -> CommitOutcome {
@@ -284,7 +346,8 @@ mod tests {
         for name in [".a.csv.osiris-lock", ".a.csv.0123456789abcdef.osiris-tmp"] {
             std::fs::write(directory.path().join(name), "{}").unwrap();
         }
-        assert_eq!(outcome(&intent).await.unwrap(), CommitOutcome::Committed { written: None });
+        let location = Location::new(&FilesystemConnection::default(), directory.path());
+        assert_eq!(outcome(&intent, &location).await.unwrap(), CommitOutcome::Committed { written: None });
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use osiris_core::{Result, private, safe_name};
 
-use crate::client::SourceFile;
+use crate::client::{Partition, SourceFile};
 use crate::error::io_error;
 use crate::stdio::Streams;
 
@@ -31,6 +31,23 @@ impl Scratch {
     pub(crate) fn path(&self, extension: &str) -> PathBuf {
         let number = self.files.fetch_add(1, Relaxed) + 1;
         self.path.join(format!("{number}.{extension}"))
+    }
+
+    /// An unused path in it, below directories of `partitions`: DuckDB reads them from there. `name` is that of the file
+    /// in messages.
+    ///
+    /// # Errors
+    /// When a directory cannot be created.
+    pub(crate) fn place(&self, partitions: &[Partition], extension: &str, name: &str) -> Result<PathBuf> {
+        let here = self.path(extension);
+        if partitions.is_empty() {
+            return Ok(here);
+        }
+        let mut directory = here.with_extension("");
+        directory.extend(partitions.iter().map(|partition| &partition.directory));
+        std::fs::create_dir_all(&directory)
+            .map_err(|error| io_error("could not be copied to the scratch directory", name, error))?;
+        Ok(directory.join(format!("0.{extension}")))
     }
 
     /// Copies standard input to a file.

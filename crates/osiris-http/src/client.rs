@@ -16,11 +16,14 @@ use crate::metrics::{RequestCounts, RequestMetrics};
 use crate::pace::{Pace, Permit};
 use crate::page::{Page, Streaming};
 use crate::request::{Repeat, Request};
-use crate::settings::HttpSettings;
+use crate::settings::{HttpSettings, USER_AGENT};
+use crate::tls::TlsSettings;
 use crate::transport::{self, Failed};
 
 /// Waits from this length on are logged as warnings.
 const WARN_FROM: Duration = Duration::from_secs(2);
+/// How many redirects a bare client follows.
+const MOST_REDIRECTS: usize = 10;
 
 /// An HTTP client. Cheap to clone; clones share sockets and pace.
 #[derive(Clone)]
@@ -43,13 +46,8 @@ impl HttpClient {
     /// # Errors
     /// When the proxy or TLS cannot be set up.
     pub fn new(settings: HttpSettings) -> Result<Self> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(settings.tls.client_config()?)
-            .redirect(redirect::Policy::none())
-            .user_agent(settings.user_agent.as_str())
-            .connect_timeout(settings.connect_timeout)
-            .tcp_keepalive(Duration::from_secs(60))
-            .referer(false);
+        let http = base_client(&settings.tls, settings.connect_timeout, redirect::Policy::none())?
+            .user_agent(settings.user_agent.as_str());
         let http = match &settings.proxy.url {
             None => http.no_proxy(),
             Some(url) => http.proxy(proxy(&settings, url)?),
@@ -330,6 +328,35 @@ impl std::fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HttpClient").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// The client of this crate without its retries, pacing and limits, for a library that brings those itself: with the
+/// TLS of `tls`, no proxy, and `idle` as the longest time without a byte. With `redirects` up to ten are followed, but none
+/// from `https` to `http`.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn bare_client(tls: &TlsSettings, connect: Duration, idle: Duration, redirects: bool) -> Result<reqwest::Client> {
+    let follow = |attempt: redirect::Attempt<'_>| {
+        let was_encrypted = attempt.previous().iter().any(|url| url.scheme() == "https");
+        if attempt.previous().len() > MOST_REDIRECTS || (was_encrypted && attempt.url().scheme() != "https") {
+            attempt.stop()
+        } else {
+            attempt.follow()
+        }
+    };
+    let policy = if redirects { redirect::Policy::custom(follow) } else { redirect::Policy::none() };
+    let built = base_client(tls, connect, policy)?.user_agent(USER_AGENT).no_proxy().read_timeout(idle).build();
+    built.map_err(|error| Error::validation("failed to set up the HTTP client").with_source(error.without_url()))
+}
+
+fn base_client(tls: &TlsSettings, connect: Duration, policy: redirect::Policy) -> Result<reqwest::ClientBuilder> {
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.client_config()?)
+        .redirect(policy)
+        .connect_timeout(connect)
+        .tcp_keepalive(Duration::from_secs(60))
+        .referer(false))
 }
 
 enum GiveUp {

@@ -27,7 +27,7 @@ mod tls;
 mod transport;
 mod webhook;
 
-pub use client::HttpClient;
+pub use client::{HttpClient, bare_client};
 pub use clock::{Clock, Jitter, SimulatedClock, SystemClock};
 pub use failure::{Explain, Explained, Failure, server_message};
 pub use metrics::{RATE_LIMIT_WAIT_MS, REQUESTS_REPEATED, RequestCounts};
@@ -36,6 +36,7 @@ pub use page::{Page, Streaming};
 pub use request::{Repeat, Request};
 pub use settings::{Auth, HttpSettings, ProxySettings};
 pub use tls::TlsSettings;
+pub use transport::transport_error;
 pub use webhook::Webhook;
 
 // Types of other crates in the signatures above.

@@ -16,6 +16,9 @@ use crate::pace::RateLimit;
 use crate::request::header;
 use crate::tls::TlsSettings;
 
+/// The default `User-Agent`.
+pub(crate) const USER_AGENT: &str = concat!("osiris/", env!("CARGO_PKG_VERSION"));
+
 /// How requests are authenticated.
 #[derive(Debug, Clone)]
 pub enum Auth {
@@ -107,7 +110,7 @@ impl HttpSettings {
             base: http_url(base_url, "the address")?,
             headers: HeaderMap::new(),
             redactor: Redactor::default(),
-            user_agent: concat!("osiris/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: USER_AGENT.to_owned(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
             total_timeout: None,

@@ -29,11 +29,25 @@ impl Failed {
 /// `https`.
 pub(crate) fn failed(error: reqwest::Error, what: &str, encrypted: bool) -> Failed {
     let error = error.without_url();
+    let failed = explained(&error, what, encrypted);
+    Failed { error: failed.error.with_source(error), ..failed }
+}
+
+/// The error for a transport failure that another client of HTTP reports, if there is one among its causes, with the
+/// advice of this one and without its source: a URL may hold a secret. `what` says what was being done; `encrypted` is
+/// whether the address is one of `https`.
+pub fn transport_error(error: &(dyn StdError + 'static), what: &str, encrypted: bool) -> Option<Error> {
+    let causes = std::iter::successors(Some(error), |cause| (*cause).source());
+    let found = causes.filter_map(|cause| cause.downcast_ref::<reqwest::Error>()).next()?;
+    Some(explained(found, what, encrypted).error)
+}
+
+fn explained(error: &reqwest::Error, what: &str, encrypted: bool) -> Failed {
     if error.is_builder() {
-        return Failed::not_processed(Error::validation(format!("{what}: invalid request")).with_source(error));
+        return Failed::not_processed(Error::validation(format!("{what}: invalid request")));
     }
-    if let Some(tls) = tls::find(&error).cloned() {
-        return Failed::not_processed(tls_failed(&tls, what).with_connection_failed().with_source(error));
+    if let Some(tls) = tls::find(error).cloned() {
+        return Failed::not_processed(tls_failed(&tls, what).with_connection_failed());
     }
     if error.is_connect() {
         let failed = if error.is_timeout() {
@@ -41,39 +55,33 @@ pub(crate) fn failed(error: reqwest::Error, what: &str, encrypted: bool) -> Fail
                 .with_hint("check host, port and firewall, or raise the connect timeout")
         } else if error.is_dns() {
             Error::network(format!("{what}: unknown host"))
-                .with_unknown_host(&error)
+                .with_unknown_host(error)
                 .with_hint("check the host in the address and the name resolution of this machine")
         } else {
             Error::network(format!("{what}: failed to connect to the server"))
                 .with_hint("check host and port, and that the server is running")
         };
-        return Failed::not_processed(failed.with_connection_failed().with_source(error));
+        return Failed::not_processed(failed.with_connection_failed());
     }
     Failed::maybe_processed(if error.is_timeout() {
-        Error::timeout(format!("{what}: the server did not respond in time"))
-            .with_connection_failed()
-            .with_source(error)
+        Error::timeout(format!("{what}: the server did not respond in time")).with_connection_failed()
     } else if error.is_body() || error.is_decode() {
-        Error::network(format!("{what}: the response was truncated or corrupted")).with_source(error)
-    } else if parsing(&error).is_some_and(hyper::Error::is_parse_too_large) {
+        Error::network(format!("{what}: the response was truncated or corrupted"))
+    } else if parsing(error).is_some_and(hyper::Error::is_parse_too_large) {
         // It would send the same again.
         Error::validation(format!("{what}: the headers of the response are too large: expected at most {HEADERS}"))
             .with_hint("set up the server, or a proxy before it, to send fewer or shorter headers, such as cookies")
-            .with_source(error)
-    } else if parsing(&error).is_some() {
+    } else if parsing(error).is_some() {
         // It would answer the same again.
         Error::network(format!("{what}: the server does not answer as an HTTP server does"))
             .with_code(Code::UnexpectedResponse)
             .with_hint(if encrypted { "check host and port: another service answers there" } else { USE_HTTPS })
             .with_retryable(false)
             .with_connection_failed()
-            .with_source(error)
     } else {
         let lost = Error::network(format!("{what}: the connection was lost")).with_connection_failed();
         // Some servers that expect TLS say nothing at all.
-        let lost =
-            if encrypted { lost } else { lost.with_hint("check the server's log; if it expects TLS, use `https://`") };
-        lost.with_source(error)
+        if encrypted { lost } else { lost.with_hint("check the server's log; if it expects TLS, use `https://`") }
     })
 }
 

@@ -115,7 +115,8 @@ impl AddFilename {
 #[serde(deny_unknown_fields)]
 pub struct CsvExtractorConfig {
     /// A file, a directory (its `.csv`, `.tsv` and `.txt` files, compressed or not, sorted by name) or a glob such as
-    /// `in/2024-*.csv`. `-` is the standard input.
+    /// `in/2024-*.csv`. `-` is the standard input. The same in a store, such as `s3://bucket/in/*.csv`, or one file of a
+    /// web server, `https://host/a.csv`: objects are downloaded first.
     #[schemars(length(min = 1))]
     pub path: String,
     /// The field delimiter, one ASCII character. Default: `,`, or a tab for files ending in `.tsv`.
@@ -273,7 +274,8 @@ pub enum ColumnOrder {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CsvWriterConfig {
-    /// The file, or with `max_rows_per_file` the directory. `-` is the standard output.
+    /// The file, or with `max_rows_per_file` the directory. `-` is the standard output. Or an object of a store, such as
+    /// `s3://bucket/out.csv`, which is uploaded once it is written.
     #[schemars(length(min = 1))]
     pub path: String,
     /// `overwrite` (default) or `replace` replaces the file; `append` or `insert` adds rows to it after checking its

@@ -14,7 +14,8 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct JsonlExtractorConfig {
     /// A file, a directory (its `.jsonl` and `.ndjson` files, compressed or not, sorted by name) or a glob such as
-    /// `in/2024-*.jsonl`. `-` is the standard input. Each line is one JSON object in UTF-8; blank lines are skipped.
+    /// `in/2024-*.jsonl`. `-` is the standard input. The same in a store, such as `s3://bucket/in/*.jsonl`, or one file of a
+    /// web server, `https://host/a.jsonl`: objects are downloaded first. Each line is one JSON object in UTF-8; blank lines are skipped.
     #[schemars(length(min = 1))]
     pub path: String,
     /// The keys to read, ignoring case; the others are left out. Columns are in the order in which the lines bring them.
@@ -68,7 +69,8 @@ pub enum Nulls {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JsonlWriterConfig {
-    /// The file, or with `max_rows_per_file` the directory. `-` is the standard output. Each row is one line: an object with
+    /// The file, or with `max_rows_per_file` the directory. `-` is the standard output. Or an object of a store, such as
+    /// `s3://bucket/out.jsonl`, which is uploaded once it is written. Each row is one line: an object with
     /// a key for each column. Numbers have all their digits, points in time are written as `2024-01-31T12:00:00Z`, dates,
     /// times and timestamps by ISO 8601, bytes as `\x` and hexadecimal digits, lists, structs, maps and JSON as JSON. NaN and
     /// infinity are an error, and so is JSON with them or with trailing commas, which DuckDB accepts.

@@ -5,6 +5,7 @@ mod csv;
 mod jsonl;
 mod parquet;
 
+use osiris_core::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,16 +16,61 @@ pub use csv::{
 pub use jsonl::{JsonlExtractorConfig, JsonlWriterConfig, Nulls};
 pub use parquet::{ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig};
 
-/// The base directory of paths.
+/// The base directory of paths, and how object stores are reached. Credentials are never taken from the environment: a
+/// connections file names variables as `${AWS_SECRET_ACCESS_KEY}`. Without them, requests are anonymous.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesystemConnection {
     /// The directory that all paths of the step are relative to and must stay in: a path outside it, by `..`, by a
-    /// symbolic link or as an absolute path, is refused. Relative to the pipeline file. A step that also sets it uses a
-    /// directory below the connection's. Default: paths are relative to the pipeline file and not restricted.
+    /// symbolic link or as an absolute path, is refused. Relative to the pipeline file. Or a prefix of an object store,
+    /// such as `s3://bucket/prefix/`, that all keys begin with. A step that also sets it uses a directory below the
+    /// connection's. Default: paths are relative to the pipeline file and not restricted.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["root"], "x-override" = "narrowed"))]
     pub base_dir: Option<BaseDir>,
+    /// The region of `s3://` buckets, such as `eu-central-1`. Default `us-east-1`.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub region: Option<String>,
+    /// The address of a server that is compatible with S3, Google Cloud Storage or Azure, such as
+    /// `https://minio.example.com:9000`; the bucket follows it as a part of the path. Default: that of the vendor.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub endpoint: Option<String>,
+    /// Whether unencrypted connections are allowed: an `endpoint` or an address that begins with `http://`. Default
+    /// `false`.
+    #[serde(default)]
+    #[schemars(extend("x-override" = "address", "x-source" = false))]
+    pub allow_http: bool,
+    /// A PEM file with the certificate authorities to trust instead of the operating system's. Default: none. A
+    /// relative path starts at the pipeline file.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub ssl_ca: Option<String>,
+    /// The id of the access key for `s3://`. Default: none.
+    #[serde(default)]
+    #[schemars(length(min = 1), extend("x-override" = "address", "x-source" = false))]
+    pub access_key_id: Option<String>,
+    /// The access key for `s3://`. Default: none; requests are anonymous.
+    #[serde(default)]
+    pub secret_access_key: Option<Secret>,
+    /// The token of temporary credentials for `s3://`. Default: none.
+    #[serde(default)]
+    pub session_token: Option<Secret>,
+    /// The JSON of a service account's key for `gs://`, as the console of Google downloads it. Default: none; requests are
+    /// anonymous.
+    #[serde(default)]
+    pub service_account: Option<Secret>,
+    /// The storage account of `az://` containers. Default: none.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub account: Option<String>,
+    /// The access key of the storage account for `az://`. Default: none; requests are anonymous.
+    #[serde(default)]
+    pub access_key: Option<Secret>,
+    /// A shared access signature for `az://`, instead of the access key. Default: none.
+    #[serde(default)]
+    pub sas_token: Option<Secret>,
 }
 
 /// A directory, or several, each below the one before it.
@@ -38,6 +84,13 @@ pub enum BaseDir {
 }
 
 impl BaseDir {
+    /// Whether it is a prefix of an object store.
+    pub fn is_in_store(&self) -> bool {
+        self.directories()
+            .first()
+            .is_some_and(|outermost| outermost.contains("://") && !outermost.starts_with("file://"))
+    }
+
     /// The directories, from the outermost to the innermost.
     pub fn directories(&self) -> &[String] {
         match self {

@@ -17,7 +17,8 @@ use super::{Materialize, NO_KEYS, WriteMode};
 pub struct ParquetExtractorConfig {
     /// A file, a directory (all `.parquet` files below it, sorted by name) or a glob. Directories named `name=value`
     /// are hive partitions: columns of that name are added, replacing those of the files. `__HIVE_DEFAULT_PARTITION__`
-    /// is NULL. `-` is the standard input.
+    /// is NULL. `-` is the standard input. The same in a store, such as `s3://bucket/in/*.parquet`, or one file of a web
+    /// server, `https://host/a.parquet`: objects are downloaded first.
     #[schemars(length(min = 1))]
     pub path: String,
     /// The columns to read, in this order. Default: all.
@@ -67,7 +68,8 @@ pub enum ParquetCompression {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParquetWriterConfig {
-    /// The file, or with `partition_by` or `max_rows_per_file` the directory. `-` is the standard output.
+    /// The file, or with `partition_by` or `max_rows_per_file` the directory. `-` is the standard output. Or an object of a
+    /// store, such as `s3://bucket/out.parquet`, which is uploaded once it is written.
     #[schemars(length(min = 1))]
     pub path: String,
     /// `overwrite` (default) or `replace` replaces existing data; `append` or `insert` keeps it: a file is rewritten

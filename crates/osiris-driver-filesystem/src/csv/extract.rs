@@ -24,6 +24,7 @@ use crate::config::{
     AddFilename, CsvExtractorConfig, Dtype, FilesystemConnection, Header, Materialize, OnBadLines, ParseDates,
 };
 use crate::error::is_about_content;
+use crate::objects::fetch;
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
 
@@ -120,13 +121,16 @@ impl Extract for CsvExtractor {
         let dialect = Dialect::new(config).map_err(|problems| invalid(&problems))?;
         let copies = |file: &SourceFile| config.materialize == Materialize::Table || step.is_written(&file.path);
         let dry = if step.dry_run() { DRY_RUN_ROWS } else { u64::MAX };
+        let location = Location::new(step.connection(), step.base_dir());
+        let scratch = Scratch::new(ctx.store().scratch_dir(), step.id())?;
         let job = CsvExtractTask {
-            location: Location::new(step.connection(), step.base_dir()),
+            downloaded: fetch(&location, &config.path, &CSV_FILES, &scratch).await?,
+            location,
             limit: Some(config.limit.unwrap_or(u64::MAX).min(dry)).filter(|limit| *limit < u64::MAX),
             config: config.clone(),
             dialect,
             streams: self.streams.clone(),
-            scratch: Scratch::new(ctx.store().scratch_dir(), step.id())?,
+            scratch,
             ctx: ctx.clone(),
         };
         let (job, mut scanning) = blocking(move |stop| job.scan(stop)).await?;
@@ -143,6 +147,8 @@ struct CsvExtractTask {
     config: CsvExtractorConfig,
     dialect: Dialect,
     location: Location,
+    /// The files of a store, in the scratch directory.
+    downloaded: Vec<SourceFile>,
     limit: Option<u64>,
     streams: Streams,
     scratch: Scratch,
@@ -161,11 +167,11 @@ impl CsvExtractTask {
         };
         let store = self.ctx.store();
         let before: Vec<_> = files.iter().map(|file| FileIdentity::of(&file.path)).collect();
-        let is_stdin = Location::is_stdio(&self.config.path);
+        let is_local = matches!(self.location.target(&self.config.path)?, Target::Local(_));
         let mut scanning =
             self.opening(&|file| store.reaches(file)).scan_all(files, &self.options(&on_bytes), &self.scratch)?;
         // Copies in the scratch directory are gone when this step ends.
-        if !is_stdin && scanning.pieces.iter().all(|piece| !piece.copied) {
+        if is_local && scanning.pieces.iter().all(|piece| !piece.copied) {
             scanning.in_place = before.into_iter().collect::<std::io::Result<_>>().ok();
         }
         Ok((self, scanning))
@@ -198,6 +204,7 @@ impl CsvExtractTask {
         match self.location.target(&self.config.path)? {
             Target::Local(path) => self.location.files(&path, &CSV_FILES),
             Target::Stdio => Ok(vec![self.scratch.standard_input(&self.streams, "csv")?]),
+            Target::Object(_) => Ok(self.downloaded.clone()),
         }
     }
 

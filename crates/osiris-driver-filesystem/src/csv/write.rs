@@ -102,12 +102,12 @@ impl Write for CsvWriter {
 
     async fn outcome(
         &self,
-        _: &Step<'_, Self>,
+        step: &Step<'_, Self>,
         intent: &Intent,
         _: Option<&TableRef>,
         _: &ExecutionContext,
     ) -> Result<CommitOutcome> {
-        outcome(intent).await
+        outcome(intent, &Location::new(step.connection(), step.base_dir())).await
     }
 }
 

@@ -15,6 +15,7 @@ use crate::checks;
 use crate::client::{Location, SourceFile, Target};
 use crate::compression::{default_most, open_decompressed};
 use crate::config::{FilesystemConnection, JsonlExtractorConfig};
+use crate::objects::fetch;
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
 
@@ -70,12 +71,15 @@ impl Extract for JsonlExtractor {
         let config = step.config();
         ctx.rejects().set_limit(config.max_rejects);
         let dry = if step.dry_run() { DRY_RUN_ROWS } else { u64::MAX };
+        let location = Location::new(step.connection(), step.base_dir());
+        let scratch = Scratch::new(ctx.store().scratch_dir(), step.id())?;
         let task = JsonlExtractTask {
+            downloaded: fetch(&location, &config.path, &JSONL_FILES, &scratch).await?,
             limit: config.limit.unwrap_or(u64::MAX).min(dry),
             config: config.clone(),
-            location: Location::new(step.connection(), step.base_dir()),
+            location,
             streams: self.streams.clone(),
-            scratch: Scratch::new(ctx.store().scratch_dir(), step.id())?,
+            scratch,
         };
         let (pieces, arriving) = mpsc::channel(WAITING);
         let read = blocking(move |stop| task.read(&pieces, stop));
@@ -103,6 +107,8 @@ struct JsonlExtractTask {
     config: JsonlExtractorConfig,
     limit: u64,
     location: Location,
+    /// The files of a store, in the scratch directory.
+    downloaded: Vec<SourceFile>,
     streams: Streams,
     scratch: Scratch,
 }
@@ -131,6 +137,7 @@ impl JsonlExtractTask {
         match self.location.target(&self.config.path)? {
             Target::Local(path) => self.location.files(&path, &JSONL_FILES),
             Target::Stdio => Ok(vec![self.scratch.standard_input(&self.streams, "jsonl")?]),
+            Target::Object(_) => Ok(self.downloaded.clone()),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::client::{Location, SourceFile, Target};
 use crate::config::{FilesystemConnection, Materialize, ParquetExtractorConfig};
 use crate::csv::{DeclaredType, find_all, unique};
 use crate::error::io_error;
+use crate::objects::fetch;
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
 
@@ -99,10 +100,11 @@ impl Extract for ParquetExtractor {
         let wanted = Wanted::new(&config)?;
         let path = config.path.clone();
         let store = ctx.store().clone();
+        let downloaded = fetch(&location, &path, &PARQUET_FILES, &scratch).await?;
         // The scratch directory must outlive the load.
         let (mut sources, wanted, scratch) = blocking(move |stop| {
             let reaches = |file: &Path| store.reaches(file);
-            let sources = Sources::find(&location, &path, &streams, &reaches, &scratch, stop)?;
+            let sources = Sources::find(&location, &path, (&streams, downloaded), &reaches, &scratch, stop)?;
             Ok((sources.narrowed(&wanted, &scratch, stop)?, wanted, scratch))
         })
         .await?;
@@ -179,7 +181,7 @@ impl Sources {
     fn find(
         location: &Location,
         path: &str,
-        streams: &Streams,
+        (streams, downloaded): (&Streams, Vec<SourceFile>),
         reaches: &dyn Fn(&Path) -> bool,
         scratch: &Scratch,
         stop: &StopFlag,
@@ -190,6 +192,10 @@ impl Sources {
             Target::Stdio => {
                 in_place = None;
                 vec![scratch.standard_input(streams, "parquet")?]
+            }
+            Target::Object(_) => {
+                in_place = None;
+                downloaded
             }
         };
         let partitions = Partitions::of(&files)?;
@@ -233,7 +239,7 @@ impl Sources {
         }
         for file in &mut self.files {
             stop.check()?;
-            let here = place(file, scratch)?;
+            let here = scratch.place(&file.partitions, "parquet", &file.name)?;
             narrow::copy(&file.path, &file.name, &here)?;
             file.path = here;
         }
@@ -246,22 +252,9 @@ impl Sources {
 /// a copy. Its partitions are read from its directory names.
 fn bring(file: &SourceFile, scratch: &Scratch) -> Result<PathBuf> {
     let failed = |error| io_error("could not be copied to the scratch directory", &file.name, error);
-    let here = place(file, scratch)?;
+    let here = scratch.place(&file.partitions, "parquet", &file.name)?;
     std::fs::hard_link(&file.path, &here).or_else(|_| std::fs::copy(&file.path, &here).map(drop)).map_err(failed)?;
     Ok(here)
-}
-
-/// A path in the scratch directory below directories of the file's partitions.
-fn place(file: &SourceFile, scratch: &Scratch) -> Result<PathBuf> {
-    let here = scratch.path("parquet");
-    if file.partitions.is_empty() {
-        return Ok(here);
-    }
-    let mut directory = here.with_extension("");
-    directory.extend(file.partitions.iter().map(|partition| &partition.directory));
-    std::fs::create_dir_all(&directory)
-        .map_err(|error| io_error("could not be copied to the scratch directory", &file.name, error))?;
-    Ok(directory.join("0.parquet"))
 }
 
 /// One load.

@@ -103,7 +103,8 @@ impl Write for ParquetWriter {
         let config = step.config().clone();
         check_partitions(&config, input)?;
         let location = Location::new(step.connection(), step.base_dir());
-        let destination = Destination::find(&location, &config.path, config.create_dirs, step.dry_run())?;
+        let kind = (config.mode, several(&config));
+        let destination = Destination::find(&location, &config.path, kind, config.create_dirs, step.dry_run())?;
         destination.check(several(&config))?;
         if step.dry_run() {
             return Ok(Written::default());
@@ -114,8 +115,12 @@ impl Write for ParquetWriter {
         let job = ParquetWriteTask { config, table: input.clone() };
         let scratch = Arc::new(Scratch::new(ctx.store().scratch_dir(), step.id())?);
         let lock = destination.lock(several(&job.config)).await?;
-        let outside =
-            Outside { store: ctx.store().clone(), scratch: Arc::clone(&scratch), at_work: ctx.store().at_work() };
+        let outside = Outside {
+            store: ctx.store().clone(),
+            scratch: Arc::clone(&scratch),
+            at_work: ctx.store().at_work(),
+            location,
+        };
         // The run waits for the end of this thread, and thus for the removal of its temporary file, even if this future
         // is dropped.
         let write = move |connection: &Connection| {
@@ -134,12 +139,12 @@ impl Write for ParquetWriter {
 
     async fn outcome(
         &self,
-        _: &Step<'_, Self>,
+        step: &Step<'_, Self>,
         intent: &Intent,
         _: Option<&TableRef>,
         _: &ExecutionContext,
     ) -> Result<CommitOutcome> {
-        outcome(intent).await
+        outcome(intent, &Location::new(step.connection(), step.base_dir())).await
     }
 }
 
@@ -188,6 +193,7 @@ struct Outside {
     store: Store,
     scratch: Arc<Scratch>,
     at_work: AtWork,
+    location: Location,
 }
 
 impl Outside {
@@ -262,19 +268,33 @@ impl ParquetWriteTask {
     ) -> Result<(Done, Staged)> {
         match destination {
             Destination::Stdout => {
-                let path = outside.scratch.path("parquet");
-                private::create(&path).map_err(|error| io_error("could not be written", "standard output", error))?;
-                let expected = || self.table.rows();
-                let rows = self.copy(connection, outside, &self.select(), &path, "standard output", expected)?;
-                let bytes =
-                    path.metadata().map_err(|error| io_error("could not be written", "standard output", error))?.len();
-                Ok((Done { rows, bytes, files: 1 }, Staged::Stdout(path)))
+                let (done, path) = self.in_scratch(connection, outside, destination.name())?;
+                Ok((done, Staged::Stdout(path)))
+            }
+            Destination::Object { path, name } if several(&self.config) => {
+                let parts = outside.scratch.path("parts");
+                let (done, staged) = self.directory(connection, outside, &parts, name, None)?;
+                Ok((done, Staged::parts(&outside.location, path, staged)?))
+            }
+            Destination::Object { path, name } => {
+                let (done, file) = self.in_scratch(connection, outside, name)?;
+                Ok((done, Staged::object(&outside.location, path, file)?))
             }
             Destination::File { path, name } if several(&self.config) => {
                 self.directory(connection, outside, path, name, lock)
             }
             Destination::File { path, name } => self.file(connection, outside, path, name, lock),
         }
+    }
+
+    /// Writes one file into the scratch directory.
+    fn in_scratch(&self, connection: &Connection, outside: &Outside, name: &str) -> Result<(Done, PathBuf)> {
+        let failed = |error| io_error("could not be written", name, error);
+        let path = outside.scratch.path("parquet");
+        private::create(&path).map_err(failed)?;
+        let rows = self.copy(connection, outside, &self.select(), &path, name, || self.table.rows())?;
+        let bytes = path.metadata().map_err(failed)?.len();
+        Ok((Done { rows, bytes, files: 1 }, path))
     }
 
     fn select(&self) -> String {

@@ -138,7 +138,9 @@ impl<F: TextFormat> TextWriteTask<F> {
     ) -> Result<Written> {
         let ctx = self.ctx.clone();
         let scan = ctx.store().scan(input).columns(columns);
-        let destination = Destination::find(location, &self.file.path, self.file.create_dirs, dry_run)?;
+        let several = self.file.max_rows_per_file.is_some();
+        let kind = (self.file.mode, several);
+        let destination = Destination::find(location, &self.file.path, kind, self.file.create_dirs, dry_run)?;
         let scan = scan.open().await?;
         ctx.progress().expect_rows(input.expected_rows());
         if dry_run {
@@ -148,10 +150,12 @@ impl<F: TextFormat> TextWriteTask<F> {
         let (name, mode) = (destination.name().to_owned(), self.file.mode);
         let scratch = Arc::new(Scratch::new(ctx.store().scratch_dir(), step)?);
         let (of_task, at_work) = (Arc::clone(&scratch), ctx.store().at_work());
-        let lock = destination.lock(self.file.max_rows_per_file.is_some()).await?;
+        let lock = destination.lock(several).await?;
         // The run waits for the end of this thread, and thus for the removal of its temporary file, even if this future
         // is dropped.
-        let run = move |stop: &StopFlag| Ok((self.run(scan, &destination, lock, &of_task, stop)?, at_work));
+        let location = location.clone();
+        let run =
+            move |stop: &StopFlag| Ok((self.run(scan, &destination, (&location, lock), &of_task, stop)?, at_work));
         let ((done, staged), _at_work) = blocking(run).await?;
         let written = Written::inserted(done.rows);
         publish(staged, &name, mode, written, streams, &ctx).await?;
@@ -175,30 +179,44 @@ impl<F: TextFormat> TextWriteTask<F> {
         &self,
         scan: TableScan,
         destination: &Destination,
-        lock: Option<TargetLock>,
+        (location, lock): (&Location, Option<TargetLock>),
         scratch: &Scratch,
         stop: &StopFlag,
     ) -> Result<(Done, Staged)> {
         let mut rows = Rows { scan, rest: None, first: 0 };
         match destination {
             Destination::Stdout => {
-                let name = "standard output";
-                let path = scratch.path(self.format.extension(name));
-                let file = osiris_core::private::create(&path)
-                    .map_err(|error| io_error("could not be written", name, error))?;
-                let mut output = self.output(file, name, true)?;
-                self.head(&mut output)?;
-                let written = self.rows(&mut rows, u64::MAX, &mut output, stop)?;
-                output.finish()?;
-                stop.check()?;
-                let bytes = path.metadata().map_err(|error| io_error("could not be written", name, error))?.len();
-                Ok((Done { rows: written, bytes, files: 1 }, Staged::Stdout(path)))
+                let (done, path) = self.in_scratch(&mut rows, destination.name(), scratch, stop)?;
+                Ok((done, Staged::Stdout(path)))
             }
+            Destination::Object { path, name } => match self.file.max_rows_per_file {
+                None => {
+                    let (done, file) = self.in_scratch(&mut rows, name, scratch, stop)?;
+                    Ok((done, Staged::object(location, path, file)?))
+                }
+                Some(most) => {
+                    let (done, staged) = self.directory(&mut rows, &scratch.path("parts"), name, most, None, stop)?;
+                    Ok((done, Staged::parts(location, path, staged)?))
+                }
+            },
             Destination::File { path, name } => match self.file.max_rows_per_file {
                 None => self.one(&mut rows, path, name, lock, stop),
                 Some(most) => self.directory(&mut rows, path, name, most, lock, stop),
             },
         }
+    }
+
+    /// Writes one file into the scratch directory.
+    fn in_scratch(&self, rows: &mut Rows, name: &str, scratch: &Scratch, stop: &StopFlag) -> Result<(Done, PathBuf)> {
+        let failed = |error| io_error("could not be written", name, error);
+        let path = scratch.path(self.format.extension(name));
+        let mut output = self.output(osiris_core::private::create(&path).map_err(failed)?, name, true)?;
+        self.head(&mut output)?;
+        let written = self.rows(rows, u64::MAX, &mut output, stop)?;
+        output.finish()?;
+        stop.check()?;
+        let bytes = path.metadata().map_err(failed)?.len();
+        Ok((Done { rows: written, bytes, files: 1 }, path))
     }
 
     fn output(&self, file: std::fs::File, name: &str, is_new: bool) -> Result<Output> {

@@ -23,8 +23,8 @@ osiris_testkit::conformance_suite!(write, parquet_writer, ParquetTarget);
 /// A rule that cannot be tried, and the reason.
 type NotApplicable = (&'static str, &'static str);
 
-/// Files are no service: nothing to page, to discover, to connect to.
-const READING: [NotApplicable; 12] = [
+/// Files are no service: nothing to page or to discover.
+const READING: [NotApplicable; 10] = [
     ("DRV-012", "files are not paged"),
     ("DRV-013", "files are not paged"),
     ("DRV-015", "no HTTP"),
@@ -32,15 +32,13 @@ const READING: [NotApplicable; 12] = [
     ("DRV-019", "declares no discovery"),
     ("DRV-020", "declares no discovery"),
     ("DRV-021", "declares no discovery"),
-    ("DRV-022", "declares no doctor"),
-    ("DRV-023", "declares no doctor"),
     ("DRV-027", "has no client; the standard streams can be injected, which the tests of the path `-` do"),
     ("CRT-006", "its configuration has no statements"),
     ("CRT-007", "its connection is a directory"),
 ];
 /// Files of Parquet are read where they lie.
-const READING_PARQUET: [NotApplicable; 13] = {
-    let mut all = [("DRV-014", "a view of the files is made at once, and whoever reads it counts its rows"); 13];
+const READING_PARQUET: [NotApplicable; 11] = {
+    let mut all = [("DRV-014", "a view of the files is made at once, and whoever reads it counts its rows"); 11];
     let mut index = 0;
     while index < READING.len() {
         all[index] = READING[index];
@@ -48,14 +46,12 @@ const READING_PARQUET: [NotApplicable; 13] = {
     }
     all
 };
-const WRITING: [NotApplicable; 9] = [
+const WRITING: [NotApplicable; 7] = [
     ("DRV-015", "no HTTP"),
     ("DRV-016", "no HTTP"),
     ("DRV-019", "declares no discovery"),
     ("DRV-020", "declares no discovery"),
     ("DRV-021", "declares no discovery"),
-    ("DRV-022", "declares no doctor"),
-    ("DRV-023", "declares no doctor"),
     ("DRV-027", "has no client; the standard streams can be injected, which the tests of the path `-` do"),
     ("CRT-007", "its connection is a directory"),
 ];

@@ -212,7 +212,7 @@ async fn unknown_columns_are_listed_together() {
 async fn every_problem_of_a_configuration_is_reported_at_once() {
     let bench = Bench::new();
     let config = json!({
-        "path": "s3://bucket/t.csv", "delimiter": ",,", "comment": "\"", "encoding": "uft-8",
+        "path": "ftp://host/t.csv", "delimiter": ",,", "comment": "\"", "encoding": "uft-8",
         "dtype": {"a": "INTEGR", "b": "DECIMAL(40,2)"}, "max_rejects": 5, "columns": ["a", "A"],
     });
     insta::assert_snapshot!(bench.csv_error(config).await, @r"
@@ -222,7 +222,7 @@ async fn every_problem_of_a_configuration_is_reported_at_once() {
       - encoding: unknown encoding `uft-8` (did you mean `utf-8`?)
       - dtype.a: `INTEGR` is not a type for text (did you mean `INTEGER`?)
       - dtype.b: invalid type `DECIMAL(40,2)`: at most 38 digits, and a scale no greater than the number of digits
-      - path: `s3://` paths are not supported by this version (copy the file to this machine, or write it here and upload it)
+      - path: `ftp://` is not supported (use a local path, or an address of `s3://`, `gs://`, `az://` or `https://`)
       - columns.1: `A` is named twice
       - max_rejects: has no effect with `on_bad_lines: error` (set `on_bad_lines: reject`)
     hint: fix them all and run again

@@ -11,6 +11,8 @@ mod file_view;
 mod jsonl_read;
 mod jsonl_write;
 mod limited;
+#[cfg(feature = "object-store")]
+mod objects;
 mod parquet;
 mod parquet_file;
 mod parquet_types;

@@ -40,8 +40,10 @@ impl Address {
         }
         let Some((scheme, rest)) = scheme(text) else { return file(text, registry) };
         if let Some(driver) = of_scheme(scheme, registry) {
+            let is_of_files = of_scheme(FILE, registry).is_some_and(|files| Arc::ptr_eq(files, driver));
             return match scheme {
                 FILE => file(rest.strip_prefix("//").unwrap_or(rest), registry),
+                _ if is_of_files => object(driver.as_ref(), text),
                 _ => url(driver.as_ref(), rest),
             };
         }
@@ -92,6 +94,24 @@ fn file(path: &str, registry: &Registry) -> Result<Address> {
         return Err(unknown_address(registry));
     }
     Ok(Address { family: driver.family().name(), connection: Connection::None, name: Some(path.to_owned()) })
+}
+
+/// `s3://bucket/key`, with fields of the connection behind a `?`. A `?` that no `=` follows is a wildcard.
+fn object(driver: &dyn Driver, text: &str) -> Result<Address> {
+    let with_parameters = text.rsplit_once('?').filter(|(_, parameters)| parameters.contains('='));
+    let (path, parameters) = with_parameters.unwrap_or((text, ""));
+    if path.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|bucket| bucket.contains('@')))
+    {
+        // It may hold a password: it is not shown.
+        return Err(Error::validation("an address of a store has no user and no password").with_hint(format!(
+            "name a connection, `@{}.alias/key`, or add its fields: `SCHEME://BUCKET/KEY?name=value&name=value`",
+            driver.family().name()
+        )));
+    }
+    let mut fields = Map::new();
+    parse_parameters(driver, parameters, &mut fields)?;
+    let connection = if fields.is_empty() { Connection::None } else { Connection::Fields(coerced(driver, fields)?) };
+    Ok(Address { family: driver.family().name(), connection, name: Some(path.to_owned()) })
 }
 
 /// `@family.alias`, `@family.alias.table`, `@family.alias/path`.
@@ -146,6 +166,15 @@ fn url(driver: &dyn Driver, rest: &str) -> Result<Address> {
         let path = std::path::absolute(decoded(place)?)?;
         fields.insert("path".to_owned(), json!(path));
     }
+    parse_parameters(driver, parameters, &mut fields)?;
+    let fields = coerced(driver, fields)?;
+    let name = name.filter(|name| !name.is_empty());
+    Ok(Address { family, connection: Connection::Fields(fields), name })
+}
+
+/// `name=value&name=value` as fields of the driver's connection.
+fn parse_parameters(driver: &dyn Driver, parameters: &str, fields: &mut Map<String, Value>) -> Result<()> {
+    let (schema, family) = (driver.connection_schema(), driver.family().name());
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
         let (field, value) = parameter.split_once('=').unwrap_or((parameter, "true"));
         let (field, value) = as_field(field, decoded(value)?);
@@ -155,13 +184,18 @@ fn url(driver: &dyn Driver, rest: &str) -> Result<Address> {
         };
         fields.insert(known.to_owned(), json!(value));
     }
-    // Numbers and truth values are written as text in an address.
+    Ok(())
+}
+
+/// The fields with numbers and truth values, which are text in an address.
+fn coerced(driver: &dyn Driver, fields: Map<String, Value>) -> Result<Map<String, Value>> {
     let pointers: BTreeSet<String> = fields.keys().map(|field| format!("/{field}")).collect();
     let mut fields = Value::Object(fields);
-    schema.coerce(&mut fields, &pointers);
-    let Value::Object(fields) = fields else { return Err(Error::unknown("the fields of an address are no object")) };
-    let name = name.filter(|name| !name.is_empty());
-    Ok(Address { family, connection: Connection::Fields(fields), name })
+    driver.connection_schema().coerce(&mut fields, &pointers);
+    match fields {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(Error::unknown("the fields of an address are no object")),
+    }
 }
 
 /// `user:password@`, which may be missing, and what follows it. The last `@` ends it: a password may hold any character. What can be

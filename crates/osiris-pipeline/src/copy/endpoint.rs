@@ -153,7 +153,7 @@ impl Endpoint {
 
     /// What tells its place from others that are written alike: a relative path begins at the current directory.
     pub(super) fn place(&self) -> Option<PathBuf> {
-        let path = self.config.get("path")?.as_str().filter(|path| *path != "-")?;
+        let path = self.config.get("path")?.as_str().filter(|path| *path != "-" && !path.contains("://"))?;
         if self.config.contains_key("connection") { None } else { std::path::absolute(path).ok() }
     }
 
