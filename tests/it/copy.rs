@@ -53,6 +53,23 @@ fn a_file_is_copied_into_another_format_and_back_in_the_order_of_its_columns() {
 }
 
 #[test]
+fn a_sheet_of_a_workbook_is_copied_with_its_types() {
+    let project = project();
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for (row, (code, amount)) in (0..).zip([("007", 1.5), ("008", 2.5)]) {
+        sheet.write_string(row + 1, 0, code).unwrap();
+        sheet.write_number(row + 1, 1, amount).unwrap();
+    }
+    sheet.write_string(0, 0, "code").unwrap();
+    sheet.write_string(0, 1, "amount").unwrap();
+    book.save(project.path("book.xlsx")).unwrap();
+    project.run(&["copy", "book.xlsx", "book.parquet"]).with_code(0);
+    project.run(&["copy", "book.parquet", "book.jsonl"]).with_code(0);
+    assert_eq!(project.read("book.jsonl"), "{\"code\":\"007\",\"amount\":1.5}\n{\"code\":\"008\",\"amount\":2.5}\n");
+}
+
+#[test]
 fn standard_streams_are_csv_and_sql_runs_on_the_way() {
     let project = project();
     let query = "SELECT customer, sum(amount) AS amount FROM source GROUP BY ALL ORDER BY ALL";
@@ -162,8 +179,13 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
     let project = project();
     for (arguments, message, hint) in [
         (["s3://bucket/a.parquet", "out.csv"].as_slice(), "unknown scheme `s3`", "mysql"),
-        (&["book.xlsx", "out.csv"], "workbooks are not read: save the sheet as CSV", "rows.csv"),
-        (&["orders.csv", "out.xlsx"], "the format cannot be inferred", "rows.csv.gz"),
+        (&["book.ods", "out.csv"], "save it as an Excel workbook (.xlsx)", "rows.csv"),
+        (&["orders.csv", "out.xlsx"], "workbooks are not written: write CSV", "rows.csv.gz"),
+        (
+            &["orders.xml", "out.csv"],
+            "known are CSV (.csv, .tsv, .txt, also compressed), Excel (.xlsx, .xlsm)",
+            "rows.csv",
+        ),
         (&["nothing.csv", "out.csv"], "nothing.csv", ""),
         (&["*.csv", "out/"], "has no name that a file", "DIRECTORY/rows.parquet"),
         (&["*.csv", "sqlite:a.db"], "the destination address names no table", "`sqlite:FILE#TABLE`"),

@@ -1,4 +1,4 @@
-//! CSV, JSON lines and Parquet files for Osiris: extractors and writers.
+//! CSV, JSON lines, Excel and Parquet files for Osiris: extractors and writers.
 //!
 //! | component | what it does |
 //! | --- | --- |
@@ -6,6 +6,7 @@
 //! | `filesystem.csv_writer` | writes CSV files: the same rows produce the same bytes |
 //! | `filesystem.jsonl_extractor` | reads JSON lines: types follow the values, late keys widen the table |
 //! | `filesystem.jsonl_writer` | writes JSON lines: exact numbers, JSON columns as JSON, the same rows produce the same bytes |
+//! | `filesystem.excel_extractor` | reads a sheet of an Excel workbook (`.xlsx`): dates of both epochs, errors as rejects |
 //! | `filesystem.parquet_extractor` | reads Parquet files and hive partitions through DuckDB |
 //! | `filesystem.parquet_writer` | writes Parquet files through DuckDB and reads their footers back |
 //!
@@ -40,7 +41,7 @@
 //! ```
 //! let mut registry = osiris_core::Registry::new();
 //! osiris_driver_filesystem::register(&mut registry)?;
-//! assert_eq!(registry.iter().count(), 6);
+//! assert_eq!(registry.iter().count(), 7);
 //! # Ok::<(), osiris_core::Error>(())
 //! ```
 
@@ -54,6 +55,7 @@ mod config;
 mod csv;
 mod destination;
 mod error;
+mod excel;
 mod jsonl;
 mod lock;
 mod parquet;
@@ -64,11 +66,13 @@ mod stdio;
 mod text;
 
 pub use config::{
-    AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, FilesystemConnection, Header,
-    JsonlExtractorConfig, JsonlWriterConfig, Newline, Nulls, OnBadLines, ParquetCompression, ParquetExtractorConfig,
-    ParquetWriterConfig, ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression, WriteMode,
+    AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, ExcelExtractorConfig,
+    FilesystemConnection, Header, JsonlExtractorConfig, JsonlWriterConfig, Newline, Nulls, OnBadLines,
+    ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig, ParseDates, Quoting, ReadCompression, Sheet,
+    SheetHeader, WriteColumns, WriteCompression, WriteMode,
 };
 pub use csv::{CsvExtractor, CsvWriter};
+pub use excel::ExcelExtractor;
 pub use jsonl::{JsonlExtractor, JsonlWriter};
 pub use parquet::{ParquetExtractor, ParquetWriter};
 pub use stdio::Streams;
@@ -106,6 +110,7 @@ pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()>
         .writer(CsvWriter::with_io(streams.clone()))
         .extractor(JsonlExtractor::with_io(streams.clone()))
         .writer(JsonlWriter::with_io(streams.clone()))
+        .extractor(ExcelExtractor::with_io(streams.clone()))
         .extractor(ParquetExtractor::with_io(streams.clone()))
         .writer(ParquetWriter::with_io(streams))
         .alias("filesystem.extractor", choice::EXTRACTORS, choice::extractor)

@@ -2,6 +2,7 @@
 //! does I/O.
 
 mod csv;
+mod excel;
 mod jsonl;
 mod parquet;
 
@@ -12,6 +13,7 @@ pub use csv::{
     AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, Header, Newline, OnBadLines,
     ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression,
 };
+pub use excel::{ExcelExtractorConfig, Sheet, SheetHeader};
 pub use jsonl::{JsonlExtractorConfig, JsonlWriterConfig, Nulls};
 pub use parquet::{ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig};
 

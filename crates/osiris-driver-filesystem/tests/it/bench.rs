@@ -180,6 +180,11 @@ impl Bench {
         self.table(output).await
     }
 
+    pub(crate) async fn excel(&self, config: Value) -> Result<Table, Error> {
+        let output = self.run("filesystem.excel_extractor", config, Inputs::none()).await?;
+        self.table(output).await
+    }
+
     pub(crate) async fn parquet(&self, config: Value) -> Result<Table, Error> {
         let output = self.run("filesystem.parquet_extractor", config, Inputs::none()).await?;
         self.table(output).await
@@ -192,6 +197,10 @@ impl Bench {
 
     pub(crate) async fn jsonl_error(&self, config: Value) -> String {
         self.shown(self.jsonl(config).await.err().unwrap())
+    }
+
+    pub(crate) async fn excel_error(&self, config: Value) -> String {
+        self.shown(self.excel(config).await.err().unwrap())
     }
 
     pub(crate) async fn parquet_error(&self, config: Value) -> String {

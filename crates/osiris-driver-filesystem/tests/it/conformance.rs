@@ -11,9 +11,11 @@ use osiris_testkit::{
     Bench, BenchOptions, Destination, Fault, InputTable, InvalidConfig, Job, Mode, Place, Row, Rows, Sample, Subject,
     async_trait,
 };
+use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
 
 osiris_testkit::conformance_suite!(extract, csv_extractor, CsvSource);
+osiris_testkit::conformance_suite!(extract, excel_extractor, ExcelSource);
 osiris_testkit::conformance_suite!(extract, jsonl_extractor, JsonlSource);
 osiris_testkit::conformance_suite!(extract, parquet_extractor, ParquetSource);
 osiris_testkit::conformance_suite!(write, csv_writer, CsvTarget);
@@ -39,15 +41,25 @@ const READING: [NotApplicable; 12] = [
     ("CRT-007", "its connection is a directory"),
 ];
 /// Files of Parquet are read where they lie.
-const READING_PARQUET: [NotApplicable; 13] = {
-    let mut all = [("DRV-014", "a view of the files is made at once, and whoever reads it counts its rows"); 13];
+const READING_PARQUET: [NotApplicable; 13] =
+    with(("DRV-014", "a view of the files is made at once, and whoever reads it counts its rows"));
+/// A sheet has fewer rows than the rule about memory needs.
+const READING_EXCEL: [NotApplicable; 13] =
+    with(("DRV-029", "a sheet has 1,048,576 rows at most, and its texts are in memory"));
+/// How many rows a sheet has at most.
+const MOST_ROWS: u64 = 1 << 20;
+
+/// What cannot be tried with any file, and one rule more.
+const fn with(one: NotApplicable) -> [NotApplicable; 13] {
+    let mut all = [one; 13];
     let mut index = 0;
     while index < READING.len() {
         all[index] = READING[index];
         index += 1;
     }
     all
-};
+}
+
 const WRITING: [NotApplicable; 9] = [
     ("DRV-015", "no HTTP"),
     ("DRV-016", "no HTTP"),
@@ -143,6 +155,86 @@ impl Subject for CsvSource {
 
     fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
         &READING
+    }
+}
+
+struct ExcelSource;
+
+impl ExcelSource {
+    /// Every value as text, and nothing for NULL.
+    fn write(path: &Path, sample: Sample) -> Result<()> {
+        let mut workbook = Workbook::new();
+        let sheet = workbook.add_worksheet();
+        let mut next = 0;
+        for batch in sample.batches() {
+            let rows = Rows::from_batches(&[batch?])?;
+            if next == 0 {
+                for (column, name) in (0..).zip(rows.columns()) {
+                    sheet.write_string(0, column, name).unwrap();
+                }
+            }
+            for row in rows.rows() {
+                next += 1;
+                for (column, field) in (0..).zip(row) {
+                    if let Some(text) = field {
+                        sheet.write_string(next, column, text).unwrap();
+                    }
+                }
+            }
+        }
+        workbook.save(path).unwrap();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Subject for ExcelSource {
+    fn component(&self) -> &'static str {
+        "filesystem.excel_extractor"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, rows: u64) -> Result<Job> {
+        let sample = Sample::new(rows);
+        Self::write(&place.join("source.xlsx"), sample)?;
+        let expected = sample.text()?.with_types(Sample::TYPES);
+        let columns = expected.columns().iter().cloned().zip(Sample::TYPES.map(Value::from));
+        let types: Value = columns.collect::<serde_json::Map<_, _>>().into();
+        Ok(Job::new(json!({"path": "source.xlsx", "dtype": types})).expecting(expected))
+    }
+
+    async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
+        if sample.rows() >= MOST_ROWS {
+            return Ok(None);
+        }
+        Self::write(&place.join("source.xlsx"), sample)?;
+        Ok(Some(Job::new(json!({"path": "source.xlsx"}))))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let config = json!({"path": "a.xlsx", "range": "2:3", "sheet": 0, "dtype": {"id": "INTEGR"}});
+        vec![InvalidConfig::new(config, ["range", "sheet", "dtype"])]
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        place.write("text.xlsx", "a,b\n1,2\n")?;
+        Self::write(&place.join("source.xlsx"), Sample::new(3))?;
+        let job = |config: Value| Job::new(config);
+        let escapes = job(json!({"path": "../a.xlsx"})).connection(json!({"base_dir": "."}));
+        let no_sheet = job(json!({"path": "source.xlsx", "sheet": "absent"}));
+        Ok(vec![
+            Fault::new("no workbook", ErrorKind::Validation, job(json!({"path": "text.xlsx"}))).found_by_dry_run(),
+            Fault::new("no such sheet", ErrorKind::Validation, no_sheet).found_by_dry_run(),
+            Fault::new("no such file", ErrorKind::Validation, job(json!({"path": "absent.xlsx"}))).found_by_dry_run(),
+            Fault::new("a path that leaves its directory", ErrorKind::Permission, escapes).found_by_dry_run(),
+        ])
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &READING_EXCEL
     }
 }
 

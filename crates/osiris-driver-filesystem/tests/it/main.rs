@@ -7,6 +7,7 @@ mod conformance;
 mod csv_bad;
 mod csv_read;
 mod csv_write;
+mod excel;
 mod file_view;
 mod jsonl_read;
 mod jsonl_write;
