@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::client::FileKind;
 use crate::csv::CSV_FILES;
 use crate::excel::EXCEL_FILES;
+use crate::json::JSON_FILES;
 use crate::jsonl::JSONL_FILES;
 use crate::parquet::PARQUET_FILES;
 
@@ -15,15 +16,17 @@ use crate::parquet::PARQUET_FILES;
 pub(crate) const EXTRACTORS: &[&str] = &[
     "filesystem.csv_extractor",
     "filesystem.excel_extractor",
+    "filesystem.json_extractor",
     "filesystem.jsonl_extractor",
     "filesystem.parquet_extractor",
 ];
 /// The files of each, in the same order.
-const READ: &[&FileKind] = &[&CSV_FILES, &EXCEL_FILES, &JSONL_FILES, &PARQUET_FILES];
+const READ: &[&FileKind] = &[&CSV_FILES, &EXCEL_FILES, &JSON_FILES, &JSONL_FILES, &PARQUET_FILES];
 /// The components behind `filesystem.writer`.
-pub(crate) const WRITERS: &[&str] = &["filesystem.csv_writer", "filesystem.jsonl_writer", "filesystem.parquet_writer"];
+pub(crate) const WRITERS: &[&str] =
+    &["filesystem.csv_writer", "filesystem.json_writer", "filesystem.jsonl_writer", "filesystem.parquet_writer"];
 /// The files of each, in the same order.
-const WRITTEN: &[&FileKind] = &[&CSV_FILES, &JSONL_FILES, &PARQUET_FILES];
+const WRITTEN: &[&FileKind] = &[&CSV_FILES, &JSON_FILES, &JSONL_FILES, &PARQUET_FILES];
 
 /// The extractor of the format.
 ///
@@ -103,6 +106,8 @@ mod tests {
             ("filesystem.writer", "out.jsonl.zst", "filesystem.jsonl_writer"),
             ("filesystem.extractor", "in/**/*.parquet", "filesystem.parquet_extractor"),
             ("filesystem.extractor", "in/BOOK.xlsx", "filesystem.excel_extractor"),
+            ("filesystem.extractor", "in/*.json.gz", "filesystem.json_extractor"),
+            ("filesystem.writer", "out.JSON", "filesystem.json_writer"),
             ("filesystem.writer", "out.tsv", "filesystem.csv_writer"),
             ("filesystem.writer", "out.pq", "filesystem.parquet_writer"),
             ("filesystem.writer", "-", "filesystem.csv_writer"),
@@ -130,13 +135,13 @@ mod tests {
                 error.message(),
                 format!(
                     "the format cannot be inferred from the path `{path}`: known are CSV (.csv, .tsv, .txt, also compressed), \
-                     JSON lines (.jsonl, .ndjson, also compressed), Parquet (.parquet, .parq, .pq)"
+                     JSON (.json, also compressed), JSON lines (.jsonl, .ndjson, also compressed), Parquet (.parquet, .parq, .pq)"
                 )
             );
             assert_eq!(
                 error.hint().unwrap(),
                 "for a file with another name write `component: filesystem.csv_writer`, \
-                 `component: filesystem.jsonl_writer`, `component: filesystem.parquet_writer`"
+                 `component: filesystem.json_writer`, `component: filesystem.jsonl_writer`, `component: filesystem.parquet_writer`"
             );
         }
         let error = chosen("filesystem.extractor", "").unwrap_err();

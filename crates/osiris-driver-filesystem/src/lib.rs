@@ -1,9 +1,11 @@
-//! CSV, JSON lines, Excel and Parquet files for Osiris: extractors and writers.
+//! CSV, JSON, Excel and Parquet files for Osiris: extractors and writers.
 //!
 //! | component | what it does |
 //! | --- | --- |
 //! | `filesystem.csv_extractor` | reads CSV files: scans every byte once before DuckDB loads them, so types hold for the whole file |
 //! | `filesystem.csv_writer` | writes CSV files: the same rows produce the same bytes |
+//! | `filesystem.json_extractor` | reads JSON documents with an array of rows, as a stream: types as for JSON lines |
+//! | `filesystem.json_writer` | writes one JSON array with a row in each line |
 //! | `filesystem.jsonl_extractor` | reads JSON lines: types follow the values, late keys widen the table |
 //! | `filesystem.jsonl_writer` | writes JSON lines: exact numbers, JSON columns as JSON, the same rows produce the same bytes |
 //! | `filesystem.excel_extractor` | reads a sheet of an Excel workbook (`.xlsx`): dates of both epochs, errors as rejects |
@@ -29,9 +31,9 @@
 //!
 //! Names in a header are made unique whatever their case: `a, A, , a` becomes `a`, `A_1`, `column2`, `a_2`.
 //!
-//! # How JSON lines become columns
+//! # How JSON becomes columns
 //!
-//! Each key is a column, of the type that holds all its values exactly: `BIGINT`, `DOUBLE` where that is exactly what the text
+//! Each key of a line, or of an element of the array of a document, is a column, of the type that holds all its values exactly: `BIGINT`, `DOUBLE` where that is exactly what the text
 //! says, `DECIMAL` for more digits, `BOOLEAN`, `VARCHAR`. Lists and objects are kept as `JSON`, their text unchanged; so are
 //! columns whose values are of several JSON types, and numbers that no type holds. A key that comes late is NULL in the rows
 //! before. `dtype` sets types that JSON does not have, such as dates.
@@ -41,7 +43,7 @@
 //! ```
 //! let mut registry = osiris_core::Registry::new();
 //! osiris_driver_filesystem::register(&mut registry)?;
-//! assert_eq!(registry.iter().count(), 7);
+//! assert_eq!(registry.iter().count(), 9);
 //! # Ok::<(), osiris_core::Error>(())
 //! ```
 
@@ -56,6 +58,7 @@ mod csv;
 mod destination;
 mod error;
 mod excel;
+mod json;
 mod jsonl;
 mod lock;
 mod parquet;
@@ -67,12 +70,13 @@ mod text;
 
 pub use config::{
     AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, ExcelExtractorConfig,
-    FilesystemConnection, Header, JsonlExtractorConfig, JsonlWriterConfig, Newline, Nulls, OnBadLines,
-    ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig, ParseDates, Quoting, ReadCompression, Sheet,
-    SheetHeader, WriteColumns, WriteCompression, WriteMode,
+    FilesystemConnection, Header, JsonExtractorConfig, JsonWriterConfig, JsonlExtractorConfig, JsonlWriterConfig,
+    Newline, Nulls, OnBadLines, ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig, ParseDates, Quoting,
+    ReadCompression, Sheet, SheetHeader, WriteColumns, WriteCompression, WriteMode,
 };
 pub use csv::{CsvExtractor, CsvWriter};
 pub use excel::ExcelExtractor;
+pub use json::{JsonExtractor, JsonWriter};
 pub use jsonl::{JsonlExtractor, JsonlWriter};
 pub use parquet::{ParquetExtractor, ParquetWriter};
 pub use stdio::Streams;
@@ -108,6 +112,8 @@ pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()>
         .family(Filesystem)
         .extractor(CsvExtractor::with_io(streams.clone()))
         .writer(CsvWriter::with_io(streams.clone()))
+        .extractor(JsonExtractor::with_io(streams.clone()))
+        .writer(JsonWriter::with_io(streams.clone()))
         .extractor(JsonlExtractor::with_io(streams.clone()))
         .writer(JsonlWriter::with_io(streams.clone()))
         .extractor(ExcelExtractor::with_io(streams.clone()))

@@ -3,6 +3,7 @@
 
 mod csv;
 mod excel;
+mod json;
 mod jsonl;
 mod parquet;
 
@@ -14,6 +15,7 @@ pub use csv::{
     ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression,
 };
 pub use excel::{ExcelExtractorConfig, Sheet, SheetHeader};
+pub use json::{JsonExtractorConfig, JsonWriterConfig};
 pub use jsonl::{JsonlExtractorConfig, JsonlWriterConfig, Nulls};
 pub use parquet::{ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig};
 
@@ -99,4 +101,8 @@ impl From<ModeName> for WriteMode {
 
 fn yes() -> bool {
     true
+}
+
+fn as_in_the_table() -> WriteColumns {
+    WriteColumns::Order(ColumnOrder::Source)
 }

@@ -175,6 +175,11 @@ impl Bench {
         self.table(output).await
     }
 
+    pub(crate) async fn json(&self, config: Value) -> Result<Table, Error> {
+        let output = self.run("filesystem.json_extractor", config, Inputs::none()).await?;
+        self.table(output).await
+    }
+
     pub(crate) async fn jsonl(&self, config: Value) -> Result<Table, Error> {
         let output = self.run("filesystem.jsonl_extractor", config, Inputs::none()).await?;
         self.table(output).await
@@ -193,6 +198,10 @@ impl Bench {
     /// The message and hint of the error that reading ends in.
     pub(crate) async fn csv_error(&self, config: Value) -> String {
         self.shown(self.csv(config).await.err().unwrap())
+    }
+
+    pub(crate) async fn json_error(&self, config: Value) -> String {
+        self.shown(self.json(config).await.err().unwrap())
     }
 
     pub(crate) async fn jsonl_error(&self, config: Value) -> String {

@@ -16,9 +16,11 @@ use serde_json::{Value, json};
 
 osiris_testkit::conformance_suite!(extract, csv_extractor, CsvSource);
 osiris_testkit::conformance_suite!(extract, excel_extractor, ExcelSource);
+osiris_testkit::conformance_suite!(extract, json_extractor, JsonSource);
 osiris_testkit::conformance_suite!(extract, jsonl_extractor, JsonlSource);
 osiris_testkit::conformance_suite!(extract, parquet_extractor, ParquetSource);
 osiris_testkit::conformance_suite!(write, csv_writer, CsvTarget);
+osiris_testkit::conformance_suite!(write, json_writer, JsonTarget);
 osiris_testkit::conformance_suite!(write, jsonl_writer, JsonlTarget);
 osiris_testkit::conformance_suite!(write, parquet_writer, ParquetTarget);
 
@@ -201,9 +203,7 @@ impl Subject for ExcelSource {
         let sample = Sample::new(rows);
         Self::write(&place.join("source.xlsx"), sample)?;
         let expected = sample.text()?.with_types(Sample::TYPES);
-        let columns = expected.columns().iter().cloned().zip(Sample::TYPES.map(Value::from));
-        let types: Value = columns.collect::<serde_json::Map<_, _>>().into();
-        Ok(Job::new(json!({"path": "source.xlsx", "dtype": types})).expecting(expected))
+        Ok(Job::new(json!({"path": "source.xlsx", "dtype": sample_types(&expected)})).expecting(expected))
     }
 
     async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
@@ -238,29 +238,90 @@ impl Subject for ExcelSource {
     }
 }
 
-struct JsonlSource;
-
-impl JsonlSource {
-    /// Numbers and booleans as they are, everything else in quotes.
-    fn write(path: &Path, sample: Sample) -> Result<()> {
-        let mut out = BufWriter::new(File::create(path)?);
-        for batch in sample.batches() {
-            let rows = Rows::from_batches(&[batch?])?;
-            for row in rows.rows() {
-                let members = rows.columns().iter().zip(row).map(|(name, field)| {
-                    let value = match (name.as_str(), field) {
-                        (_, None) => "null".to_owned(),
-                        ("id" | "amount" | "flag", Some(plain)) => plain.clone(),
-                        (_, Some(text)) => json!(text).to_string(),
-                    };
-                    format!("{}:{value}", json!(name))
-                });
-                writeln!(out, "{{{}}}", members.collect::<Vec<_>>().join(","))?;
-            }
+/// A file of objects: what it begins with, what stands between two of them, and what it ends with. Numbers and booleans are as
+/// they are, everything else is in quotes.
+fn write_objects(path: &Path, sample: Sample, [head, between, tail]: [&str; 3]) -> Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    let mut before = head;
+    for batch in sample.batches() {
+        let rows = Rows::from_batches(&[batch?])?;
+        for row in rows.rows() {
+            let members = rows.columns().iter().zip(row).map(|(name, field)| {
+                let value = match (name.as_str(), field) {
+                    (_, None) => "null".to_owned(),
+                    ("id" | "amount" | "flag", Some(plain)) => plain.clone(),
+                    (_, Some(text)) => json!(text).to_string(),
+                };
+                format!("{}:{value}", json!(name))
+            });
+            write!(out, "{before}{{{}}}", members.collect::<Vec<_>>().join(","))?;
+            before = between;
         }
-        Ok(out.flush()?)
+    }
+    if before == head {
+        write!(out, "{head}")?;
+    }
+    write!(out, "{tail}")?;
+    Ok(out.flush()?)
+}
+
+/// The types of a sample by column.
+fn sample_types(expected: &Rows) -> Value {
+    let columns = expected.columns().iter().cloned().zip(Sample::TYPES.map(Value::from));
+    columns.collect::<serde_json::Map<_, _>>().into()
+}
+
+struct JsonSource;
+
+#[async_trait]
+impl Subject for JsonSource {
+    fn component(&self) -> &'static str {
+        "filesystem.json_extractor"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, rows: u64) -> Result<Job> {
+        let sample = Sample::new(rows);
+        write_objects(&place.join("source.json"), sample, ["{\"data\": [", ",\n", "]}\n"])?;
+        let expected = sample.text()?.with_types(Sample::TYPES);
+        let config = json!({"path": "source.json", "data_path": "data", "dtype": sample_types(&expected)});
+        Ok(Job::new(config).expecting(expected))
+    }
+
+    async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
+        copy(place, sample, "source.json", "FORMAT json, ARRAY true").await?;
+        Ok(Some(Job::new(json!({"path": "source.json"}))))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let config = json!({"path": "a.json", "dtype": {"id": "INTEGR"}, "max_rejects": 2, "data_path": "a..b"});
+        vec![InvalidConfig::new(config, ["dtype", "max_rejects", "data_path"])]
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        place.write("broken.json", "[{\"a\": 1}, {\"a\": ")?;
+        place.write("lines.json", "{\"a\": 1}\n{\"a\": 2}\n")?;
+        place.write("latin.json", b"[{\"a\": \"caf\xe9\"}]")?;
+        let job = |path: &str| Job::new(json!({"path": path}));
+        let escapes = job("../a.json").connection(json!({"base_dir": "."}));
+        Ok(vec![
+            Fault::new("a document that is cut off", ErrorKind::Validation, job("broken.json")).found_by_dry_run(),
+            Fault::new("JSON lines", ErrorKind::Validation, job("lines.json")).found_by_dry_run(),
+            Fault::new("bytes that are not UTF-8", ErrorKind::Validation, job("latin.json")).found_by_dry_run(),
+            Fault::new("no such file", ErrorKind::Validation, job("absent.json")).found_by_dry_run(),
+            Fault::new("a path that leaves its directory", ErrorKind::Permission, escapes).found_by_dry_run(),
+        ])
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &READING
     }
 }
+
+struct JsonlSource;
 
 #[async_trait]
 impl Subject for JsonlSource {
@@ -274,11 +335,9 @@ impl Subject for JsonlSource {
 
     async fn prepare(&self, place: &Place, rows: u64) -> Result<Job> {
         let sample = Sample::new(rows);
-        Self::write(&place.join("source.jsonl"), sample)?;
+        write_objects(&place.join("source.jsonl"), sample, ["", "\n", "\n"])?;
         let expected = sample.text()?.with_types(Sample::TYPES);
-        let columns = expected.columns().iter().cloned().zip(Sample::TYPES.map(Value::from));
-        let types: Value = columns.collect::<serde_json::Map<_, _>>().into();
-        Ok(Job::new(json!({"path": "source.jsonl", "dtype": types})).expecting(expected))
+        Ok(Job::new(json!({"path": "source.jsonl", "dtype": sample_types(&expected)})).expecting(expected))
     }
 
     async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
@@ -463,20 +522,93 @@ fn parse(text: &str) -> Vec<Row> {
     records
 }
 
-struct JsonlTarget;
-
-impl JsonlTarget {
-    /// A value as text: a number with all its digits, a timestamp as a sample has it.
-    fn text(line: &str, name: &str, value: &Value) -> Option<String> {
-        let is_moment = |text: &str| text.len() >= 19 && text.as_bytes()[4] == b'-' && text.as_bytes()[10] == b'T';
-        match value {
-            Value::Null => None,
-            Value::String(text) if is_moment(text) => Some(text.replacen('T', " ", 1)),
-            Value::String(text) => Some(text.clone()),
-            _ => JsonRow::new(line).get(name)?.text().map(Cow::into_owned),
-        }
+/// A value of an object as text: a number with all its digits, a timestamp as a sample has it.
+fn value_text(object: &str, name: &str, value: &Value) -> Option<String> {
+    let is_moment = |text: &str| text.len() >= 19 && text.as_bytes()[4] == b'-' && text.as_bytes()[10] == b'T';
+    match value {
+        Value::Null => None,
+        Value::String(text) if is_moment(text) => Some(text.replacen('T', " ", 1)),
+        Value::String(text) => Some(text.clone()),
+        _ => JsonRow::new(object).get(name)?.text().map(Cow::into_owned),
     }
 }
+
+/// The rows of objects.
+fn object_rows<'a>(objects: impl Iterator<Item = &'a str>) -> Rows {
+    let mut rows: Option<Rows> = None;
+    for text in objects {
+        let object: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap();
+        let row = object.iter().map(|(name, value)| value_text(text, name, value)).collect();
+        rows.get_or_insert_with(|| Rows::new(object.keys())).push(row);
+    }
+    rows.unwrap_or_default()
+}
+
+struct JsonTarget;
+
+#[async_trait]
+impl Subject for JsonTarget {
+    fn component(&self) -> &'static str {
+        "filesystem.json_writer"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, _: u64) -> Result<Job> {
+        remove(&place.join("target.json"))?;
+        Ok(Job::new(json!({"path": "target.json"})))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let config = json!({"path": "a.json", "mode": "append", "columns": []});
+        vec![InvalidConfig::new(config, ["mode", "columns"])]
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        // The number that JSON lacks comes when most of the file is written.
+        let late = "SELECT i AS id, if(i = 49000, 'nan'::DOUBLE, 1.5) AS number FROM range(50000) t(i)";
+        let nan = Job::new(json!({"path": "target.json"})).input("late-step", late);
+        let mut faults = writing_faults(place, "json")?;
+        faults.push(Fault::new("a number that JSON lacks", ErrorKind::Validation, nan));
+        Ok(faults)
+    }
+
+    fn config_with_columns(&self, mut config: Value, columns: &[&str]) -> Option<Value> {
+        config["columns"] = json!(columns);
+        Some(config)
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &WRITING
+    }
+}
+
+#[async_trait]
+impl Destination for JsonTarget {
+    async fn read(&self, place: &Place) -> Result<Option<Rows>> {
+        let path = place.join("target.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(path)?;
+        // One document, with an object in each line.
+        serde_json::from_str::<Vec<Value>>(&text).unwrap();
+        let objects = text.lines().filter(|line| line.starts_with('{'));
+        Ok(Some(object_rows(objects.map(|line| line.trim_end_matches(',')))))
+    }
+
+    fn modes(&self) -> Vec<Mode> {
+        vec![Mode::Overwrite]
+    }
+
+    fn writes_files(&self) -> bool {
+        true
+    }
+}
+
+struct JsonlTarget;
 
 #[async_trait]
 impl Subject for JsonlTarget {
@@ -524,13 +656,7 @@ impl Destination for JsonlTarget {
         if !path.exists() {
             return Ok(None);
         }
-        let mut rows: Option<Rows> = None;
-        for line in fs::read_to_string(path)?.lines() {
-            let object: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
-            let row = object.iter().map(|(name, value)| Self::text(line, name, value)).collect();
-            rows.get_or_insert_with(|| Rows::new(object.keys())).push(row);
-        }
-        Ok(Some(rows.unwrap_or_default()))
+        Ok(Some(object_rows(fs::read_to_string(path)?.lines())))
     }
 
     fn modes(&self) -> Vec<Mode> {

@@ -9,6 +9,7 @@ mod csv_read;
 mod csv_write;
 mod excel;
 mod file_view;
+mod json;
 mod jsonl_read;
 mod jsonl_write;
 mod limited;
