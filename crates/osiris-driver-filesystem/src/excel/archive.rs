@@ -8,7 +8,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::blocking::StopFlag;
-use crate::error::io_error;
+use crate::error::{io_error, is_of_system};
 
 /// How large the parts may be together that are held in memory: everything but sheets, pictures and macros.
 const HELD: u64 = 1 << 30;
@@ -110,7 +110,7 @@ pub(super) fn refused(name: &str, what: &str, hint: &'static str) -> Error {
 
 fn damaged(name: &str, error: ZipError) -> Error {
     match error {
-        ZipError::Io(error) if error.raw_os_error().is_some() => io_error("cannot be read", name, error),
+        ZipError::Io(error) if is_of_system(&error) => io_error("cannot be read", name, error),
         error => refused(name, "is damaged: it is not a whole workbook", DAMAGED).with_source(error),
     }
 }

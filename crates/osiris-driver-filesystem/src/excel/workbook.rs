@@ -13,7 +13,7 @@ use crate::blocking::StopFlag;
 use crate::client::SourceFile;
 use crate::compression::open;
 use crate::config::Sheet;
-use crate::error::io_error;
+use crate::error::{io_error, is_of_system};
 
 /// A file whose bytes are counted as they are read, each part of it once.
 struct Counted<'a> {
@@ -131,7 +131,7 @@ fn failed(name: &str, error: XlsxError) -> Error {
             "is protected by a password",
             "open it in Excel, remove the password under File > Info > Protect Workbook, and save it",
         ),
-        XlsxError::Io(error) if error.raw_os_error().is_some() => io_error("cannot be read", name, error),
+        XlsxError::Io(error) if is_of_system(&error) => io_error("cannot be read", name, error),
         XlsxError::NotAWorksheet(_) => {
             refused(name, "has a chart or a dialog in the place of the sheet", "set `sheet` to one with cells")
         }

@@ -315,3 +315,10 @@ async fn a_large_sheet_and_several_workbooks() {
     let dry = bench.dry_run("filesystem.excel_extractor", json!({"path": "in/a.xlsx"}), Inputs::none()).await;
     assert!(dry.is_ok(), "{:?}", dry.err());
 }
+
+#[tokio::test]
+async fn standard_input_is_read() {
+    let book: &'static [u8] = workbook(|sheet| texts(sheet, &[&["a"], &["x"]])).leak();
+    let bench = Bench::with_stdin(book);
+    assert_eq!(bench.excel(json!({"path": "-"})).await.unwrap().rows(), [["x"]]);
+}
