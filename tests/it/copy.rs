@@ -39,6 +39,9 @@ fn a_file_is_copied_into_another_format_and_back_in_the_order_of_its_columns() {
     project.run(&["copy", "orders.jsonl", "lines.parquet"]).with_code(0);
     project.run(&["copy", "lines.parquet", "lines.csv"]).with_code(0);
     assert_eq!(project.read("lines.csv"), project.read("orders.csv"));
+    project.run(&["copy", "orders.jsonl", "orders.feather"]).with_code(0);
+    project.run(&["copy", "orders.feather", "feather.csv"]).with_code(0);
+    assert_eq!(project.read("feather.csv"), project.read("orders.csv"));
     project.run(&["copy", "orders.jsonl", "orders.json"]).with_code(0);
     assert!(project.read("orders.json").starts_with("[\n{\"order_id\":1,\"customer\":\"a\",\"amount\":10},\n"));
     project.run(&["copy", "orders.json", "document.csv"]).with_code(0);
@@ -187,7 +190,7 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
         (&["orders.csv", "out.xlsx"], "workbooks are not written: write CSV", "rows.csv.gz"),
         (
             &["orders.xml", "out.csv"],
-            "known are CSV (.csv, .tsv, .txt, also compressed), Excel (.xlsx, .xlsm), JSON (.json, also compressed)",
+            "known are Arrow IPC (.arrow, .feather, .arrows), CSV (.csv, .tsv, .txt, also compressed), Excel (.xlsx, .xlsm), JSON (.json, also compressed)",
             "rows.csv",
         ),
         (&["nothing.csv", "out.csv"], "nothing.csv", ""),

@@ -8,12 +8,14 @@ use serde_json::{Map, Value};
 use crate::client::FileKind;
 use crate::csv::CSV_FILES;
 use crate::excel::EXCEL_FILES;
+use crate::ipc::ARROW_FILES;
 use crate::json::JSON_FILES;
 use crate::jsonl::JSONL_FILES;
 use crate::parquet::PARQUET_FILES;
 
 /// The components behind `filesystem.extractor`.
 pub(crate) const EXTRACTORS: &[&str] = &[
+    "filesystem.arrow_extractor",
     "filesystem.csv_extractor",
     "filesystem.excel_extractor",
     "filesystem.json_extractor",
@@ -21,12 +23,17 @@ pub(crate) const EXTRACTORS: &[&str] = &[
     "filesystem.parquet_extractor",
 ];
 /// The files of each, in the same order.
-const READ: &[&FileKind] = &[&CSV_FILES, &EXCEL_FILES, &JSON_FILES, &JSONL_FILES, &PARQUET_FILES];
+const READ: &[&FileKind] = &[&ARROW_FILES, &CSV_FILES, &EXCEL_FILES, &JSON_FILES, &JSONL_FILES, &PARQUET_FILES];
 /// The components behind `filesystem.writer`.
-pub(crate) const WRITERS: &[&str] =
-    &["filesystem.csv_writer", "filesystem.json_writer", "filesystem.jsonl_writer", "filesystem.parquet_writer"];
+pub(crate) const WRITERS: &[&str] = &[
+    "filesystem.arrow_writer",
+    "filesystem.csv_writer",
+    "filesystem.json_writer",
+    "filesystem.jsonl_writer",
+    "filesystem.parquet_writer",
+];
 /// The files of each, in the same order.
-const WRITTEN: &[&FileKind] = &[&CSV_FILES, &JSON_FILES, &JSONL_FILES, &PARQUET_FILES];
+const WRITTEN: &[&FileKind] = &[&ARROW_FILES, &CSV_FILES, &JSON_FILES, &JSONL_FILES, &PARQUET_FILES];
 
 /// The extractor of the format.
 ///
@@ -108,6 +115,8 @@ mod tests {
             ("filesystem.extractor", "in/BOOK.xlsx", "filesystem.excel_extractor"),
             ("filesystem.extractor", "in/*.json.gz", "filesystem.json_extractor"),
             ("filesystem.writer", "out.JSON", "filesystem.json_writer"),
+            ("filesystem.extractor", "in/*.feather", "filesystem.arrow_extractor"),
+            ("filesystem.writer", "out.arrows", "filesystem.arrow_writer"),
             ("filesystem.writer", "out.tsv", "filesystem.csv_writer"),
             ("filesystem.writer", "out.pq", "filesystem.parquet_writer"),
             ("filesystem.writer", "-", "filesystem.csv_writer"),
@@ -134,13 +143,13 @@ mod tests {
             assert_eq!(
                 error.message(),
                 format!(
-                    "the format cannot be inferred from the path `{path}`: known are CSV (.csv, .tsv, .txt, also compressed), \
+                    "the format cannot be inferred from the path `{path}`: known are Arrow IPC (.arrow, .feather, .arrows), CSV (.csv, .tsv, .txt, also compressed), \
                      JSON (.json, also compressed), JSON lines (.jsonl, .ndjson, also compressed), Parquet (.parquet, .parq, .pq)"
                 )
             );
             assert_eq!(
                 error.hint().unwrap(),
-                "for a file with another name write `component: filesystem.csv_writer`, \
+                "for a file with another name write `component: filesystem.arrow_writer`, `component: filesystem.csv_writer`, \
                  `component: filesystem.json_writer`, `component: filesystem.jsonl_writer`, `component: filesystem.parquet_writer`"
             );
         }

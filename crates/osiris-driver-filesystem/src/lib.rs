@@ -1,7 +1,9 @@
-//! CSV, JSON, Excel and Parquet files for Osiris: extractors and writers.
+//! CSV, JSON, Excel, Parquet and Arrow files for Osiris: extractors and writers.
 //!
 //! | component | what it does |
 //! | --- | --- |
+//! | `filesystem.arrow_extractor` | reads Arrow IPC files (Feather version 2) and streams: types exact or refused |
+//! | `filesystem.arrow_writer` | writes Arrow IPC files and streams |
 //! | `filesystem.csv_extractor` | reads CSV files: scans every byte once before DuckDB loads them, so types hold for the whole file |
 //! | `filesystem.csv_writer` | writes CSV files: the same rows produce the same bytes |
 //! | `filesystem.json_extractor` | reads JSON documents with an array of rows, as a stream: types as for JSON lines |
@@ -43,7 +45,7 @@
 //! ```
 //! let mut registry = osiris_core::Registry::new();
 //! osiris_driver_filesystem::register(&mut registry)?;
-//! assert_eq!(registry.iter().count(), 9);
+//! assert_eq!(registry.iter().count(), 11);
 //! # Ok::<(), osiris_core::Error>(())
 //! ```
 
@@ -58,6 +60,7 @@ mod csv;
 mod destination;
 mod error;
 mod excel;
+mod ipc;
 mod json;
 mod jsonl;
 mod lock;
@@ -69,13 +72,15 @@ mod stdio;
 mod text;
 
 pub use config::{
-    AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, ExcelExtractorConfig,
-    FilesystemConnection, Header, JsonExtractorConfig, JsonWriterConfig, JsonlExtractorConfig, JsonlWriterConfig,
-    Newline, Nulls, OnBadLines, ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig, ParseDates, Quoting,
-    ReadCompression, Sheet, SheetHeader, WriteColumns, WriteCompression, WriteMode,
+    AddFilename, AllText, ArrowCompression, ArrowExtractorConfig, ArrowWriterConfig, ColumnOrder, CsvExtractorConfig,
+    CsvWriterConfig, Dtype, ExcelExtractorConfig, FilesystemConnection, Header, JsonExtractorConfig, JsonWriterConfig,
+    JsonlExtractorConfig, JsonlWriterConfig, Newline, Nulls, OnBadLines, ParquetCompression, ParquetExtractorConfig,
+    ParquetWriterConfig, ParseDates, Quoting, ReadCompression, Sheet, SheetHeader, WriteColumns, WriteCompression,
+    WriteMode,
 };
 pub use csv::{CsvExtractor, CsvWriter};
 pub use excel::ExcelExtractor;
+pub use ipc::{ArrowExtractor, ArrowWriter};
 pub use json::{JsonExtractor, JsonWriter};
 pub use jsonl::{JsonlExtractor, JsonlWriter};
 pub use parquet::{ParquetExtractor, ParquetWriter};
@@ -117,6 +122,8 @@ pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()>
         .extractor(JsonlExtractor::with_io(streams.clone()))
         .writer(JsonlWriter::with_io(streams.clone()))
         .extractor(ExcelExtractor::with_io(streams.clone()))
+        .extractor(ArrowExtractor::with_io(streams.clone()))
+        .writer(ArrowWriter::with_io(streams.clone()))
         .extractor(ParquetExtractor::with_io(streams.clone()))
         .writer(ParquetWriter::with_io(streams))
         .alias("filesystem.extractor", choice::EXTRACTORS, choice::extractor)

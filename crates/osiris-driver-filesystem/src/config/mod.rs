@@ -1,6 +1,7 @@
 //! The configuration of the components. The doc comments end up in the component reference. Nothing here
 //! does I/O.
 
+mod arrow;
 mod csv;
 mod excel;
 mod json;
@@ -10,6 +11,7 @@ mod parquet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use arrow::{ArrowCompression, ArrowExtractorConfig, ArrowWriterConfig};
 pub use csv::{
     AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, Header, Newline, OnBadLines,
     ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression,

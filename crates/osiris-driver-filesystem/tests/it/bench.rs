@@ -170,6 +170,11 @@ impl Bench {
         self.request(component, request, (config, json!({})), inputs).await
     }
 
+    pub(crate) async fn arrow(&self, config: Value) -> Result<Table, Error> {
+        let output = self.run("filesystem.arrow_extractor", config, Inputs::none()).await?;
+        self.table(output).await
+    }
+
     pub(crate) async fn csv(&self, config: Value) -> Result<Table, Error> {
         let output = self.run("filesystem.csv_extractor", config, Inputs::none()).await?;
         self.table(output).await
@@ -193,6 +198,10 @@ impl Bench {
     pub(crate) async fn parquet(&self, config: Value) -> Result<Table, Error> {
         let output = self.run("filesystem.parquet_extractor", config, Inputs::none()).await?;
         self.table(output).await
+    }
+
+    pub(crate) async fn arrow_error(&self, config: Value) -> String {
+        self.shown(self.arrow(config).await.err().unwrap())
     }
 
     /// The message and hint of the error that reading ends in.

@@ -5,6 +5,9 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use arrow::array::RecordBatch;
+use arrow_ipc::reader::FileReader;
+use arrow_ipc::writer::FileWriter;
 use osiris_core::rows::Row as JsonRow;
 use osiris_core::{ErrorKind, Registry, Result, store};
 use osiris_testkit::{
@@ -14,11 +17,13 @@ use osiris_testkit::{
 use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
 
+osiris_testkit::conformance_suite!(extract, arrow_extractor, ArrowSource);
 osiris_testkit::conformance_suite!(extract, csv_extractor, CsvSource);
 osiris_testkit::conformance_suite!(extract, excel_extractor, ExcelSource);
 osiris_testkit::conformance_suite!(extract, json_extractor, JsonSource);
 osiris_testkit::conformance_suite!(extract, jsonl_extractor, JsonlSource);
 osiris_testkit::conformance_suite!(extract, parquet_extractor, ParquetSource);
+osiris_testkit::conformance_suite!(write, arrow_writer, ArrowTarget);
 osiris_testkit::conformance_suite!(write, csv_writer, CsvTarget);
 osiris_testkit::conformance_suite!(write, json_writer, JsonTarget);
 osiris_testkit::conformance_suite!(write, jsonl_writer, JsonlTarget);
@@ -73,6 +78,63 @@ const WRITING: [NotApplicable; 9] = [
     ("DRV-027", "has no client; the standard streams can be injected, which the tests of the path `-` do"),
     ("CRT-007", "its connection is a directory"),
 ];
+
+struct ArrowSource;
+
+impl ArrowSource {
+    fn write(path: &Path, sample: Sample) -> Result<()> {
+        let mut batches = sample.batches().peekable();
+        let Some(Ok(first)) = batches.peek() else { panic!("the sample has no batch") };
+        let mut file = FileWriter::try_new_buffered(File::create(path)?, &first.schema()).unwrap();
+        for batch in batches {
+            file.write(&batch?).unwrap();
+        }
+        file.finish().unwrap();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Subject for ArrowSource {
+    fn component(&self) -> &'static str {
+        "filesystem.arrow_extractor"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, rows: u64) -> Result<Job> {
+        let sample = Sample::new(rows);
+        Self::write(&place.join("source.arrow"), sample)?;
+        let expected = sample.text()?.with_types(Sample::TYPES);
+        Ok(Job::new(json!({"path": "source.arrow"})).expecting(expected))
+    }
+
+    async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
+        Self::write(&place.join("source.arrow"), sample)?;
+        Ok(Some(Job::new(json!({"path": "source.arrow"}))))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        vec![InvalidConfig::new(json!({"path": "s3://a.arrow", "columns": ["a", "A"]}), ["path", "columns"])]
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        place.write("broken.arrow", "ARROW1 this is not Arrow ARROW1")?;
+        let job = |path: &str| Job::new(json!({"path": path}));
+        let escapes = job("../a.arrow").connection(json!({"base_dir": "."}));
+        Ok(vec![
+            Fault::new("no Arrow", ErrorKind::Validation, job("broken.arrow")).found_by_dry_run(),
+            Fault::new("no such file", ErrorKind::Validation, job("absent.arrow")).found_by_dry_run(),
+            Fault::new("a path that leaves its directory", ErrorKind::Permission, escapes).found_by_dry_run(),
+        ])
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &READING
+    }
+}
 
 struct CsvSource;
 
@@ -429,6 +491,60 @@ fn writing_faults(place: &Place, extension: &str) -> Result<Vec<Fault>> {
         Fault::new("a directory", ErrorKind::Validation, job(directory)).found_by_dry_run(),
         Fault::new("no directory", ErrorKind::Validation, job(nowhere)).found_by_dry_run(),
     ])
+}
+
+struct ArrowTarget;
+
+#[async_trait]
+impl Subject for ArrowTarget {
+    fn component(&self) -> &'static str {
+        "filesystem.arrow_writer"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, _: u64) -> Result<Job> {
+        remove(&place.join("target.arrow"))?;
+        Ok(Job::new(json!({"path": "target.arrow"})))
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        writing_faults(place, "arrow")
+    }
+
+    fn config_with_columns(&self, mut config: Value, columns: &[&str]) -> Option<Value> {
+        config["columns"] = json!(columns);
+        Some(config)
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &WRITING
+    }
+}
+
+#[async_trait]
+impl Destination for ArrowTarget {
+    async fn read(&self, place: &Place) -> Result<Option<Rows>> {
+        let path = place.join("target.arrow");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let file = FileReader::try_new_buffered(File::open(path)?, None).unwrap();
+        // The columns are there even without rows.
+        let mut batches = vec![RecordBatch::new_empty(file.schema())];
+        batches.extend(file.map(|batch| batch.unwrap()));
+        Ok(Some(Rows::from_batches(&batches)?))
+    }
+
+    fn modes(&self) -> Vec<Mode> {
+        vec![Mode::Overwrite]
+    }
+
+    fn writes_files(&self) -> bool {
+        true
+    }
 }
 
 struct CsvTarget;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod arrow_ipc;
 mod bench;
 mod conformance;
 mod csv_bad;
