@@ -39,6 +39,13 @@ fn a_file_is_copied_into_another_format_and_back_in_the_order_of_its_columns() {
     project.run(&["copy", "orders.jsonl", "lines.parquet"]).with_code(0);
     project.run(&["copy", "lines.parquet", "lines.csv"]).with_code(0);
     assert_eq!(project.read("lines.csv"), project.read("orders.csv"));
+    project.run(&["copy", "orders.jsonl", "orders.feather"]).with_code(0);
+    project.run(&["copy", "orders.feather", "feather.csv"]).with_code(0);
+    assert_eq!(project.read("feather.csv"), project.read("orders.csv"));
+    project.run(&["copy", "orders.jsonl", "orders.json"]).with_code(0);
+    assert!(project.read("orders.json").starts_with("[\n{\"order_id\":1,\"customer\":\"a\",\"amount\":10},\n"));
+    project.run(&["copy", "orders.json", "document.csv"]).with_code(0);
+    assert_eq!(project.read("document.csv"), project.read("orders.csv"));
     project.run(&["copy", "orders.csv", "orders.csv.gz"]).with_code(0);
     assert!(std::fs::read(project.path("orders.csv.gz")).unwrap().starts_with(b"\x1f\x8b"));
     project.run(&["copy", "orders.csv.gz", "unpacked.csv"]).with_code(0);
@@ -86,6 +93,23 @@ async fn an_object_is_copied_there_and_back() {
     run(&["copy", "@filesystem.lake/*.parquet", "@filesystem.lake/2024/orders.jsonl"]).with_code(0);
     assert_eq!(moto.keys().await.unwrap(), ["shop/2024/orders.jsonl", "shop/orders.parquet"]);
     run(&["connections", "doctor", "@filesystem.lake"]).with_code(0);
+}
+
+#[test]
+fn a_sheet_of_a_workbook_is_copied_with_its_types() {
+    let project = project();
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for (row, (code, amount)) in (0..).zip([("007", 1.5), ("008", 2.5)]) {
+        sheet.write_string(row + 1, 0, code).unwrap();
+        sheet.write_number(row + 1, 1, amount).unwrap();
+    }
+    sheet.write_string(0, 0, "code").unwrap();
+    sheet.write_string(0, 1, "amount").unwrap();
+    book.save(project.path("book.xlsx")).unwrap();
+    project.run(&["copy", "book.xlsx", "book.parquet"]).with_code(0);
+    project.run(&["copy", "book.parquet", "book.jsonl"]).with_code(0);
+    assert_eq!(project.read("book.jsonl"), "{\"code\":\"007\",\"amount\":1.5}\n{\"code\":\"008\",\"amount\":2.5}\n");
 }
 
 #[test]
@@ -207,8 +231,13 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
             "max_rows_per_file",
         ),
         (&["http://example.com/a.csv", "out.csv"], "without encryption", "allow_http"),
-        (&["book.xlsx", "out.csv"], "workbooks are not read: save the sheet as CSV", "rows.csv"),
-        (&["orders.csv", "out.xlsx"], "the format cannot be inferred", "rows.csv.gz"),
+        (&["book.ods", "out.csv"], "save it as an Excel workbook (.xlsx)", "rows.csv"),
+        (&["orders.csv", "out.xlsx"], "workbooks are not written: write CSV", "rows.csv.gz"),
+        (
+            &["orders.xml", "out.csv"],
+            "known are Arrow IPC (.arrow, .feather, .arrows), CSV (.csv, .tsv, .txt, also compressed), Excel (.xlsx, .xlsm), JSON (.json, also compressed)",
+            "rows.csv",
+        ),
         (&["nothing.csv", "out.csv"], "nothing.csv", ""),
         (&["*.csv", "out/"], "has no name that a file", "DIRECTORY/rows.parquet"),
         (&["*.csv", "sqlite:a.db"], "the destination address names no table", "`sqlite:FILE#TABLE`"),

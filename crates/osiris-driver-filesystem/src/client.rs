@@ -416,9 +416,10 @@ fn walk(root: &Path, shown: &str) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Whether a name below a directory is skipped: those with `.` and `_`, except partitions of such a column.
+/// Whether a name below a directory is skipped: those with `.` and `_`, except partitions of such a column, and the `~$` of a
+/// workbook that is open in Excel.
 pub(crate) fn is_hidden(name: &str) -> bool {
-    name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
+    name.starts_with('.') || name.starts_with("~$") || (name.starts_with('_') && !name.contains('='))
 }
 
 /// The directory name of NULL.

@@ -38,6 +38,12 @@ fn hint_for(error: &io::Error) -> Option<&'static str> {
     }
 }
 
+/// Whether the operating system has failed to read a file, not the content of the file: a damaged one may name positions that are
+/// none.
+pub(crate) fn is_of_system(error: &io::Error) -> bool {
+    error.raw_os_error().is_some() && error.kind() != io::ErrorKind::InvalidInput
+}
+
 /// Wraps our error to pass it through `io::Read` or `io::Write`.
 pub(crate) fn carry(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)

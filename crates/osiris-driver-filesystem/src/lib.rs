@@ -1,11 +1,16 @@
-//! CSV, JSON lines and Parquet files for Osiris: extractors and writers.
+//! CSV, JSON, Excel, Parquet and Arrow files for Osiris: extractors and writers.
 //!
 //! | component | what it does |
 //! | --- | --- |
+//! | `filesystem.arrow_extractor` | reads Arrow IPC files (Feather version 2) and streams: types exact or refused |
+//! | `filesystem.arrow_writer` | writes Arrow IPC files and streams |
 //! | `filesystem.csv_extractor` | reads CSV files: scans every byte once before DuckDB loads them, so types hold for the whole file |
 //! | `filesystem.csv_writer` | writes CSV files: the same rows produce the same bytes |
+//! | `filesystem.json_extractor` | reads JSON documents with an array of rows, as a stream: types as for JSON lines |
+//! | `filesystem.json_writer` | writes one JSON array with a row in each line |
 //! | `filesystem.jsonl_extractor` | reads JSON lines: types follow the values, late keys widen the table |
 //! | `filesystem.jsonl_writer` | writes JSON lines: exact numbers, JSON columns as JSON, the same rows produce the same bytes |
+//! | `filesystem.excel_extractor` | reads a sheet of an Excel workbook (`.xlsx`): dates of both epochs, errors as rejects |
 //! | `filesystem.parquet_extractor` | reads Parquet files and hive partitions through DuckDB |
 //! | `filesystem.parquet_writer` | writes Parquet files through DuckDB and reads their footers back |
 //!
@@ -32,9 +37,9 @@
 //!
 //! Names in a header are made unique whatever their case: `a, A, , a` becomes `a`, `A_1`, `column2`, `a_2`.
 //!
-//! # How JSON lines become columns
+//! # How JSON becomes columns
 //!
-//! Each key is a column, of the type that holds all its values exactly: `BIGINT`, `DOUBLE` where that is exactly what the text
+//! Each key of a line, or of an element of the array of a document, is a column, of the type that holds all its values exactly: `BIGINT`, `DOUBLE` where that is exactly what the text
 //! says, `DECIMAL` for more digits, `BOOLEAN`, `VARCHAR`. Lists and objects are kept as `JSON`, their text unchanged; so are
 //! columns whose values are of several JSON types, and numbers that no type holds. A key that comes late is NULL in the rows
 //! before. `dtype` sets types that JSON does not have, such as dates.
@@ -44,7 +49,7 @@
 //! ```
 //! let mut registry = osiris_core::Registry::new();
 //! osiris_driver_filesystem::register(&mut registry)?;
-//! assert_eq!(registry.iter().count(), 6);
+//! assert_eq!(registry.iter().count(), 11);
 //! # Ok::<(), osiris_core::Error>(())
 //! ```
 
@@ -58,6 +63,9 @@ mod config;
 mod csv;
 mod destination;
 mod error;
+mod excel;
+mod ipc;
+mod json;
 mod jsonl;
 mod lock;
 mod objects;
@@ -69,11 +77,16 @@ mod stdio;
 mod text;
 
 pub use config::{
-    AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, FilesystemConnection, Header,
+    AddFilename, AllText, ArrowCompression, ArrowExtractorConfig, ArrowWriterConfig, ColumnOrder, CsvExtractorConfig,
+    CsvWriterConfig, Dtype, ExcelExtractorConfig, FilesystemConnection, Header, JsonExtractorConfig, JsonWriterConfig,
     JsonlExtractorConfig, JsonlWriterConfig, Newline, Nulls, OnBadLines, ParquetCompression, ParquetExtractorConfig,
-    ParquetWriterConfig, ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression, WriteMode,
+    ParquetWriterConfig, ParseDates, Quoting, ReadCompression, Sheet, SheetHeader, WriteColumns, WriteCompression,
+    WriteMode,
 };
 pub use csv::{CsvExtractor, CsvWriter};
+pub use excel::ExcelExtractor;
+pub use ipc::{ArrowExtractor, ArrowWriter};
+pub use json::{JsonExtractor, JsonWriter};
 pub use jsonl::{JsonlExtractor, JsonlWriter};
 pub use parquet::{ParquetExtractor, ParquetWriter};
 pub use stdio::Streams;
@@ -120,8 +133,13 @@ pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()>
         .family(Filesystem)
         .extractor(CsvExtractor::with_io(streams.clone()))
         .writer(CsvWriter::with_io(streams.clone()))
+        .extractor(JsonExtractor::with_io(streams.clone()))
+        .writer(JsonWriter::with_io(streams.clone()))
         .extractor(JsonlExtractor::with_io(streams.clone()))
         .writer(JsonlWriter::with_io(streams.clone()))
+        .extractor(ExcelExtractor::with_io(streams.clone()))
+        .extractor(ArrowExtractor::with_io(streams.clone()))
+        .writer(ArrowWriter::with_io(streams.clone()))
         .extractor(ParquetExtractor::with_io(streams.clone()))
         .writer(ParquetWriter::with_io(streams))
         .alias("filesystem.extractor", choice::EXTRACTORS, choice::extractor)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use osiris_core::{Result, private, safe_name};
 
-use crate::client::{Partition, SourceFile};
+use crate::client::{FileKind, Location, Partition, SourceFile, Target};
 use crate::error::io_error;
 use crate::stdio::Streams;
 
@@ -48,6 +48,25 @@ impl Scratch {
         std::fs::create_dir_all(&directory)
             .map_err(|error| io_error("could not be copied to the scratch directory", name, error))?;
         Ok(directory.join(format!("0.{extension}")))
+    }
+
+    /// The files to read: those of the disk, standard input after it is copied to a file, or what was `downloaded` from a store.
+    ///
+    /// # Errors
+    /// When there is none, or reading or copying fails.
+    pub(crate) fn sources(
+        &self,
+        location: &Location,
+        path: &str,
+        kind: &FileKind,
+        streams: &Streams,
+        downloaded: &[SourceFile],
+    ) -> Result<Vec<SourceFile>> {
+        match location.target(path)? {
+            Target::Local(path) => location.files(&path, kind),
+            Target::Stdio => Ok(vec![self.standard_input(streams, kind.extensions[0])?]),
+            Target::Object(_) => Ok(downloaded.to_vec()),
+        }
     }
 
     /// Copies standard input to a file.

@@ -105,7 +105,7 @@ fn components_are_listed_and_shown() {
         assert!(names.contains(&name.to_owned()), "{names:?}");
     }
     let alias = project.run(&["components", "show", "filesystem.extractor"]).with_code(0).stdout;
-    assert!(alias.contains("Stands for filesystem.csv_extractor or filesystem.jsonl_extractor or"), "{alias}");
+    assert!(alias.contains("Stands for filesystem.arrow_extractor or filesystem.csv_extractor or"), "{alias}");
     for name in names {
         let shown = project.run(&["components", "show", &name, "--json"]).with_code(0).json();
         assert_eq!(shown["name"], name);

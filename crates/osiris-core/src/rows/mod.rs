@@ -20,4 +20,4 @@ pub use decoder::{RowDecoder, RowFault};
 pub use document::{Cell, Document, Row};
 pub use options::{ColumnFilter, FieldTree, Nested, RowOptions};
 pub use path::RowPath;
-pub use stream::RowStream;
+pub use stream::{RowStream, StreamFault, StreamStop};

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    AddFilename, ColumnOrder, NO_KEYS, OnBadLines, ReadCompression, WriteColumns, WriteCompression, WriteMode,
-};
+use super::{AddFilename, NO_KEYS, OnBadLines, ReadCompression, WriteColumns, WriteCompression, WriteMode};
 
 /// Configuration of `filesystem.jsonl_extractor`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -89,7 +87,7 @@ pub struct JsonlWriterConfig {
     #[serde(default)]
     pub compression: WriteCompression,
     /// The columns and the order of the keys: `source` (default: as in the table), `sorted` (by name), or a list of columns.
-    #[serde(default = "as_in_the_table")]
+    #[serde(default = "super::as_in_the_table")]
     pub columns: WriteColumns,
     /// Whether to create missing directories of the path. Default `true`.
     #[serde(default = "super::yes")]
@@ -98,8 +96,4 @@ pub struct JsonlWriterConfig {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub max_rows_per_file: Option<u64>,
-}
-
-fn as_in_the_table() -> WriteColumns {
-    WriteColumns::Order(ColumnOrder::Source)
 }

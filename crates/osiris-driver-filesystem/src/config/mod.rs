@@ -1,7 +1,10 @@
 //! The configuration of the components. The doc comments end up in the component reference. Nothing here
 //! does I/O.
 
+mod arrow;
 mod csv;
+mod excel;
+mod json;
 mod jsonl;
 mod parquet;
 
@@ -9,10 +12,13 @@ use osiris_core::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use arrow::{ArrowCompression, ArrowExtractorConfig, ArrowWriterConfig};
 pub use csv::{
     AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, Header, Newline, OnBadLines,
     ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression,
 };
+pub use excel::{ExcelExtractorConfig, Sheet, SheetHeader};
+pub use json::{JsonExtractorConfig, JsonWriterConfig};
 pub use jsonl::{JsonlExtractorConfig, JsonlWriterConfig, Nulls};
 pub use parquet::{ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig};
 
@@ -150,4 +156,8 @@ impl From<ModeName> for WriteMode {
 
 fn yes() -> bool {
     true
+}
+
+fn as_in_the_table() -> WriteColumns {
+    WriteColumns::Order(ColumnOrder::Source)
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use osiris_core::{Code, Error, Result};
 
 use super::dialect::Dialect;
-use super::header::{numbered, unique};
+use super::header::{from_header, numbered};
 use super::record::{Next, RecordReader};
 use super::scan::{ScanOptions, after_quote, fields};
 use crate::config::Header;
@@ -75,12 +75,7 @@ pub(super) fn read<R: Read>(reader: &mut RecordReader<R>, name: &str, options: &
         return head(Start::OnRecord, names, passed_quote);
     }
     let written: Vec<String> = reader.fields().map(|field| field.text()).collect();
-    let trimmed: Vec<&str> = written.iter().map(|name| name.trim()).collect();
-    let (names, changed) = unique(&trimmed);
-    if changed {
-        tracing::warn!(file = name, columns = ?names, "the header has empty or duplicate names: renamed to be unique");
-    }
-    head(Start::BehindHeader, names, passed_quote)
+    head(Start::BehindHeader, from_header(name, &written), passed_quote)
 }
 
 fn empty(name: &str, dialect: &Dialect) -> Error {

@@ -7,6 +7,16 @@ pub(crate) fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|index| format!("column{index}")).collect()
 }
 
+/// The names of the columns of the file `name`, from the fields of its header: without spaces around them, and unique.
+pub(crate) fn from_header(name: &str, fields: &[String]) -> Vec<String> {
+    let trimmed: Vec<&str> = fields.iter().map(|field| field.trim()).collect();
+    let (names, changed) = unique(&trimmed);
+    if changed {
+        tracing::warn!(file = name, columns = ?names, "the header has empty or duplicate names: renamed to be unique");
+    }
+    names
+}
+
 /// Makes names unique, ignoring case, and names empty ones: `a, A, , a` becomes `a, A_1, column2, a_2`. A name that the
 /// file has is never given to another column. Returns whether any name was changed.
 pub(crate) fn unique(names: &[&str]) -> (Vec<String>, bool) {

@@ -87,6 +87,16 @@ impl ColumnProfile {
         }
     }
 
+    /// Adds a value that is text, whatever it looks like.
+    pub(crate) fn observe_text(&mut self) {
+        self.kinds.insert(Kinds::TEXT);
+    }
+
+    /// Whether no value was seen.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kinds == Kinds::default() && !self.quoted_null
+    }
+
     fn observe_other(&mut self, value: &[u8]) {
         let kind = match value {
             b"true" | b"false" | b"True" | b"False" | b"TRUE" | b"FALSE" => Kinds::BOOLEAN,

@@ -10,6 +10,7 @@ mod head;
 mod header;
 mod infer;
 mod load;
+mod loading;
 mod parallel;
 mod record;
 mod scan;
@@ -21,10 +22,13 @@ pub use extract::CsvExtractor;
 pub use write::CsvWriter;
 
 pub(crate) use encoding::{Charset, CharsetWriter};
-pub(crate) use header::unique;
+pub(crate) use header::{from_header, numbered, unique};
 pub(crate) use infer::ColumnProfile;
 pub(crate) use load::find_all;
-pub(crate) use types::{DeclaredType, fits};
+pub(crate) use loading::{Loading, RowPlaces, Wanted, invalid, kept_rejects};
+pub(crate) use scan::Scanned;
+pub(crate) use source::{Piece, Scanning};
+pub(crate) use types::{DeclaredType, declared, fits};
 
 use crate::client::FileKind;
 

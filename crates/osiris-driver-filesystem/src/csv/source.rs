@@ -81,7 +81,8 @@ impl Opening<'_> {
             }
             let options = ScanOptions { limit: left, locate: &[], ..*options };
             let (scanned, path) = self.scan_file(&file, &options, scratch)?;
-            all.add(file, scanned, path, self.dialect)?;
+            let delimiter = self.dialect.delimiter(&file.name);
+            all.add(file, scanned, path, delimiter)?;
         }
         Ok(all)
     }
@@ -198,7 +199,17 @@ impl FileBytes {
 }
 
 impl Scanning {
-    fn add(&mut self, source: SourceFile, scanned: Scanned, copy: Option<PathBuf>, dialect: &Dialect) -> Result<()> {
+    /// Adds a file with its scan, and its copy if there is one.
+    ///
+    /// # Errors
+    /// When it has other columns than the first.
+    pub(crate) fn add(
+        &mut self,
+        source: SourceFile,
+        scanned: Scanned,
+        copy: Option<PathBuf>,
+        delimiter: u8,
+    ) -> Result<()> {
         let places = if self.pieces.is_empty() {
             self.names.clone_from(&scanned.names);
             self.profiles = vec![ColumnProfile::default(); scanned.names.len()];
@@ -218,7 +229,7 @@ impl Scanning {
             copied: copy.is_some(),
             places,
             rows: scanned.rows,
-            delimiter: dialect.delimiter(&source.name),
+            delimiter,
             preamble: scanned.preamble,
             longest: scanned.longest,
             new_line: if copy.is_some() { "\\n" } else { scanned.new_line },

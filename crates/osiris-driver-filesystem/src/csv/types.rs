@@ -4,6 +4,8 @@ use osiris_core::problem::nearest;
 use osiris_core::store::{quote, quote_text};
 use osiris_core::{ColumnType, Problem};
 
+use crate::config::{Dtype, ParseDates};
+
 /// Names of types that pipelines written for pandas use.
 const PANDAS: &[(&str, ColumnType)] = &[
     ("str", ColumnType::Varchar),
@@ -83,6 +85,45 @@ impl DeclaredType {
             None => problem.with_hint(format!("such as {}", known.join(", "))),
         })
     }
+}
+
+/// The configured types, by column name.
+///
+/// # Errors
+/// Names that are not types, and columns with two.
+pub(crate) fn declared(
+    dtype: Option<&Dtype>,
+    parse_dates: Option<&ParseDates>,
+) -> Result<Vec<(String, DeclaredType)>, Vec<Problem>> {
+    let mut stated = Vec::new();
+    let mut problems = Vec::new();
+    if let Some(Dtype::Columns(columns)) = dtype {
+        for (column, name) in columns {
+            match DeclaredType::named(format!("/dtype/{column}"), name) {
+                Ok(known) => stated.push((column.clone(), known)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    let dates = match parse_dates {
+        None | Some(ParseDates::Inferred(_)) => Vec::new(),
+        Some(ParseDates::Columns(columns)) => {
+            columns.iter().map(|column| (column.clone(), DeclaredType::Dates)).collect()
+        }
+        Some(ParseDates::Formats(formats)) => {
+            formats.iter().map(|(column, format)| (column.clone(), DeclaredType::Format(format.clone()))).collect()
+        }
+    };
+    for (column, date) in dates {
+        if stated.iter().any(|(known, _)| known.eq_ignore_ascii_case(&column)) {
+            problems.push(
+                Problem::error(format!("/parse_dates/{column}"), format!("`{column}` is also in `dtype`"))
+                    .with_hint("keep one of them"),
+            );
+        }
+        stated.push((column, date));
+    }
+    if problems.is_empty() { Ok(stated) } else { Err(problems) }
 }
 
 /// SQL that parses a text column.

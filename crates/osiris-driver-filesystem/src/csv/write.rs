@@ -162,7 +162,7 @@ impl TextFormat for CsvFormat {
         if self.config.header { self.formatter.header(self.columns.iter().map(String::as_str), out) } else { Ok(()) }
     }
 
-    fn rows(&self, batch: &RecordBatch, first: u64, out: &mut Vec<u8>) -> Result<()> {
+    fn rows(&self, batch: &RecordBatch, first: u64, _: bool, out: &mut Vec<u8>) -> Result<()> {
         self.formatter.rows(batch, first, out)
     }
 

@@ -3,14 +3,33 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::string::FromUtf8Error;
 
+use osiris_core::rows::Row;
 use osiris_core::{Code, Error, Result};
 
 use crate::error::unpack;
+use crate::json::{At, RowReader, RowSource};
 
 /// The longest line: a file without line ends is something else.
 const MAX_LINE: u64 = 256 << 20;
 /// U+FEFF in UTF-8: the byte order mark at the start of a file.
 const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Files with an object in each line.
+pub(super) struct Lines;
+
+impl RowSource for Lines {
+    fn read(&self, source: &mut dyn Read, name: &str, rows: &mut RowReader<'_>) -> Result<()> {
+        let mut lines = LineReader::new(source, name);
+        while !rows.is_full() && lines.advance()? {
+            if lines.number == 1 && !rows.rejects_bad() && lines.text().trim_start().starts_with('[') {
+                let error = Error::validation(format!("`{name}` is an array, not JSON lines"));
+                return Err(error.with_code(Code::BadLine).with_hint("read it with `filesystem.json_extractor`"));
+            }
+            rows.add(&Row::new(lines.text()), &At { name, number: lines.number, byte: None })?;
+        }
+        Ok(())
+    }
+}
 
 /// Reads lines, without those that are blank.
 pub(super) struct LineReader<'a> {
@@ -73,7 +92,9 @@ impl<'a> LineReader<'a> {
     fn too_long(&self) -> Error {
         Error::validation(format!("`{}`: line {} is longer than {} MiB", self.name, self.number, MAX_LINE >> 20))
             .with_code(Code::BadLine)
-            .with_hint("each line must be one JSON object: `jq -c '.[]'` makes lines of a JSON array")
+            .with_hint(
+                "each line must be one JSON object: a file that is one array is read by `filesystem.json_extractor`",
+            )
     }
 
     fn not_utf8(&self, error: &FromUtf8Error) -> Error {

@@ -1,9 +1,7 @@
 //! JSON lines: one object per line. An extractor and a writer.
 
 mod extract;
-mod format;
 mod lines;
-mod rows;
 mod write;
 
 pub use extract::JsonlExtractor;

@@ -10,18 +10,15 @@ use osiris_core::{
     Intent, Problem, Result, Role, Stdio, Step, TableRef, Write, Written,
 };
 
-use super::format::Formatter;
 use super::lines::LineReader;
 use crate::client::Location;
 use crate::compression::open_decompressed;
 use crate::config::{FilesystemConnection, JsonlWriterConfig, ReadCompression};
 use crate::destination::{self, Destination};
+use crate::json::{Formatter, Layout};
 use crate::publish::outcome;
 use crate::stdio::Streams;
-use crate::text::{TextFile, TextFormat, TextWriteTask, columns, last_byte};
-
-/// Rows that are formatted at a time.
-const CHUNK_ROWS: u64 = 65_536;
+use crate::text::{CHUNK_ROWS, TextFile, TextFormat, TextWriteTask, columns, last_byte};
 
 /// Writes files of JSON lines.
 #[derive(Clone, Default)]
@@ -80,7 +77,7 @@ impl Write for JsonlWriter {
         let config = step.config();
         let columns = columns(&config.columns, input);
         let format = JsonlFormat {
-            formatter: Formatter::new(&columns, input.schema(), config.nulls),
+            formatter: Formatter::new(&columns, input.schema(), config.nulls, Layout::Lines),
             compression: config.compression.resolve(&config.path).reading(),
         };
         let task = TextWriteTask::new(format, text_file(config), ctx);
@@ -129,8 +126,8 @@ impl TextFormat for JsonlFormat {
         Ok(())
     }
 
-    fn rows(&self, batch: &RecordBatch, first: u64, out: &mut Vec<u8>) -> Result<()> {
-        self.formatter.rows(batch, first, out)
+    fn rows(&self, batch: &RecordBatch, first: u64, begins: bool, out: &mut Vec<u8>) -> Result<()> {
+        self.formatter.rows(batch, first, begins, out)
     }
 
     /// The first line alone is looked at: keys may differ from line to line.

@@ -13,7 +13,7 @@ use chrono::format::Item;
 pub(crate) use ends::{last_byte, last_of};
 pub(crate) use field::{Values, date_items, nulls};
 pub(crate) use json::{embedded, not_finite, string};
-pub(crate) use write::{TextFile, TextFormat, TextWriteTask, columns};
+pub(crate) use write::{CHUNK_ROWS, TextFile, TextFormat, TextWriteTask, columns};
 
 /// How values are written.
 #[derive(Debug, Clone, Copy)]

@@ -21,6 +21,9 @@ use crate::publish::{Staged, publish};
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
 
+/// Rows of JSON that are formatted at a time.
+pub(crate) const CHUNK_ROWS: u64 = 65_536;
+
 /// Size of a formatted chunk in bytes.
 const FLUSH_BYTES: usize = 1 << 20;
 
@@ -43,11 +46,15 @@ pub(crate) trait TextFormat: Send + Sync + 'static {
     /// When it has no form in this format.
     fn head(&self, out: &mut Vec<u8>) -> Result<()>;
 
-    /// Writes the rows of a batch; `first` is the number of its first row, for messages.
+    /// Writes the rows of a batch; `first` is the number of its first row, for messages, and `begins` whether that is the first of
+    /// the file.
     ///
     /// # Errors
     /// For a value that has no form in this format.
-    fn rows(&self, batch: &RecordBatch, first: u64, out: &mut Vec<u8>) -> Result<()>;
+    fn rows(&self, batch: &RecordBatch, first: u64, begins: bool, out: &mut Vec<u8>) -> Result<()>;
+
+    /// Writes what a file ends with.
+    fn tail(&self, _: &mut Vec<u8>) {}
 
     /// Checks that rows can be appended to a file, and returns whether its last line is terminated.
     ///
@@ -314,14 +321,14 @@ impl<F: TextFormat> TextWriteTask<F> {
         if text.is_empty() { Ok(()) } else { output.write(&mut text) }
     }
 
-    /// Writes up to `most` rows; returns their number.
+    /// Writes up to `most` rows and the end of the file; returns their number.
     fn rows(&self, rows: &mut Rows, most: u64, output: &mut Output, stop: &StopFlag) -> Result<u64> {
         let mut text = Vec::with_capacity(FLUSH_BYTES + FLUSH_BYTES / 4);
         let (mut written, mut unflushed) = (0, 0);
         while written < most {
             stop.check()?;
             let Some((batch, first)) = rows.next((most - written).min(self.file.chunk_size))? else { break };
-            self.format.rows(&batch, first, &mut text)?;
+            self.format.rows(&batch, first, written == 0, &mut text)?;
             let count = batch.num_rows() as u64;
             written += count;
             unflushed += count;
@@ -332,6 +339,7 @@ impl<F: TextFormat> TextWriteTask<F> {
             }
             self.ctx.progress().add_rows(count);
         }
+        self.format.tail(&mut text);
         self.ctx.progress().add_bytes(text.len() as u64);
         output.write(&mut text)?;
         Ok(written)

@@ -170,8 +170,18 @@ impl Bench {
         self.request(component, request, (config, json!({})), inputs).await
     }
 
+    pub(crate) async fn arrow(&self, config: Value) -> Result<Table, Error> {
+        let output = self.run("filesystem.arrow_extractor", config, Inputs::none()).await?;
+        self.table(output).await
+    }
+
     pub(crate) async fn csv(&self, config: Value) -> Result<Table, Error> {
         let output = self.run("filesystem.csv_extractor", config, Inputs::none()).await?;
+        self.table(output).await
+    }
+
+    pub(crate) async fn json(&self, config: Value) -> Result<Table, Error> {
+        let output = self.run("filesystem.json_extractor", config, Inputs::none()).await?;
         self.table(output).await
     }
 
@@ -180,9 +190,18 @@ impl Bench {
         self.table(output).await
     }
 
+    pub(crate) async fn excel(&self, config: Value) -> Result<Table, Error> {
+        let output = self.run("filesystem.excel_extractor", config, Inputs::none()).await?;
+        self.table(output).await
+    }
+
     pub(crate) async fn parquet(&self, config: Value) -> Result<Table, Error> {
         let output = self.run("filesystem.parquet_extractor", config, Inputs::none()).await?;
         self.table(output).await
+    }
+
+    pub(crate) async fn arrow_error(&self, config: Value) -> String {
+        self.shown(self.arrow(config).await.err().unwrap())
     }
 
     /// The message and hint of the error that reading ends in.
@@ -190,8 +209,16 @@ impl Bench {
         self.shown(self.csv(config).await.err().unwrap())
     }
 
+    pub(crate) async fn json_error(&self, config: Value) -> String {
+        self.shown(self.json(config).await.err().unwrap())
+    }
+
     pub(crate) async fn jsonl_error(&self, config: Value) -> String {
         self.shown(self.jsonl(config).await.err().unwrap())
+    }
+
+    pub(crate) async fn excel_error(&self, config: Value) -> String {
+        self.shown(self.excel(config).await.err().unwrap())
     }
 
     pub(crate) async fn parquet_error(&self, config: Value) -> String {

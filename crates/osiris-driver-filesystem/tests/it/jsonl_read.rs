@@ -117,7 +117,7 @@ async fn an_array_is_told_as_such() {
         bench.put("t.jsonl", text);
         let error = bench.jsonl_error(json!({"path": "t.jsonl"})).await;
         assert!(error.contains("`t.jsonl` is an array, not JSON lines"), "{error}");
-        assert!(error.contains("hint: `jq -c '.[]'` makes it JSON lines"), "{error}");
+        assert!(error.contains("hint: read it with `filesystem.json_extractor`"), "{error}");
     }
 }
 

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod arrow_ipc;
 mod bench;
 mod conformance;
 mod csv_bad;
 mod csv_read;
 mod csv_write;
+mod excel;
 mod file_view;
+mod json;
 mod jsonl_read;
 mod jsonl_write;
 mod limited;

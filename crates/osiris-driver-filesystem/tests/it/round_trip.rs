@@ -279,6 +279,35 @@ proptest! {
     }
 
     #[test]
+    fn arrow_reads_back_what_it_wrote(
+        rows in rows(),
+        path in prop_oneof![Just("o.arrow"), Just("o.arrows")],
+        compression in prop_oneof![Just("none"), Just("lz4"), Just("zstd")],
+    ) {
+        block_on(async {
+            let bench = Bench::new();
+            // Further types, made of the numbers.
+            let original = bench.make(&format!(
+                "SELECT *, CAST(CAST(b % 1000000000 AS DECIMAL(18,0)) * 0.001 AS DECIMAL(18,3)) AS e, \
+                 CAST(DATE '1970-01-01' + CAST(b % 20000 AS INTEGER) AS DATE) AS f, make_timestamp(b % 4000000000000000) AS g, \
+                 b % 2 = 0 AS h, CAST(encode(a) AS BLOB) AS j, {{'k': a, 'n': [b, NULL]}} AS k FROM ({})",
+                select(&rows)
+            )).await;
+            let config = json!({"path": path, "compression": compression});
+            bench.run("filesystem.arrow_writer", config, Inputs::one(original.clone())).await.unwrap();
+            let table = bench.arrow(json!({"path": path})).await.unwrap();
+            prop_assert_eq!(table.table.schema(), original.schema());
+            let difference = bench.query(
+                "SELECT CAST(count(*) AS VARCHAR) FROM (SELECT row_number() OVER () AS n, s FROM steps.step s) s \
+                 FULL JOIN (SELECT row_number() OVER () AS n, i FROM steps.input i) i USING (n) WHERE s IS DISTINCT FROM i"
+            ).await;
+            prop_assert_eq!(difference, "0");
+            prop_assert_eq!(table.output.rows, rows.len() as u64);
+            Ok(())
+        })?;
+    }
+
+    #[test]
     fn parquet_reads_back_what_it_wrote(rows in rows(), partitioned in any::<bool>()) {
         block_on(async {
             let bench = Bench::new();

@@ -230,7 +230,7 @@ impl<'a> Fields<'a> {
             let is_there = registry.iter().any(|driver| driver.spec().name == component);
             match (registry.alias(&component).is_some(), is_there) {
                 (true, _) => error.with_hint(
-                    "name a file that says what is in it, such as `rows.csv`, `rows.csv.gz`, `rows.jsonl` or `rows.parquet`",
+                    "name a file that says what is in it, such as `rows.csv`, `rows.csv.gz`, `rows.json`, `rows.jsonl` or `rows.parquet`",
                 ),
                 (false, true) => error,
                 (false, false) => {

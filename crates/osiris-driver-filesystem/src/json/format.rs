@@ -1,4 +1,4 @@
-//! Formats record batches as JSON lines: keys in the order of the columns, exact numbers, JSON embedded as it is.
+//! Formats record batches as JSON objects: keys in the order of the columns, exact numbers, JSON embedded as it is.
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::NullBuffer;
@@ -7,10 +7,20 @@ use osiris_core::{ColumnType, Error, Result, TableSchema};
 use crate::config::Nulls;
 use crate::text::{Style, Values, embedded, not_finite, nulls, string};
 
+/// What stands between rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Each is a line.
+    Lines,
+    /// Each is an element of an array, in a line of its own.
+    Array,
+}
+
 /// How batches are formatted.
-pub(super) struct Formatter {
+pub(crate) struct Formatter {
     members: Vec<Member>,
     nulls: Nulls,
+    layout: Layout,
 }
 
 /// The key of a column.
@@ -24,7 +34,7 @@ struct Member {
 
 impl Formatter {
     /// A format for these columns of a table.
-    pub(super) fn new(columns: &[String], schema: &TableSchema, nulls: Nulls) -> Self {
+    pub(crate) fn new(columns: &[String], schema: &TableSchema, nulls: Nulls, layout: Layout) -> Self {
         let member = |name: &String| {
             let mut key = Vec::new();
             string(name, &mut key);
@@ -32,17 +42,21 @@ impl Formatter {
             let is_json = schema.column(name).is_some_and(|column| column.column_type == ColumnType::Json);
             Member { name: name.clone(), key, is_json }
         };
-        Self { members: columns.iter().map(member).collect(), nulls }
+        Self { members: columns.iter().map(member).collect(), nulls, layout }
     }
 
-    /// Writes the rows of a batch; `first` is the number of its first row, for messages.
+    /// Writes the rows of a batch; `first` is the number of its first row, for messages, and `begins` whether that is the first of
+    /// the file.
     ///
     /// # Errors
     /// For NaN and infinity, and for JSON that DuckDB alone accepts.
-    pub(super) fn rows(&self, batch: &RecordBatch, first: u64, out: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn rows(&self, batch: &RecordBatch, first: u64, begins: bool, out: &mut Vec<u8>) -> Result<()> {
         let cells = batch.columns().iter().zip(&self.members).map(|(array, member)| Cells::new(array, member));
         let cells = cells.collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
+            if self.layout == Layout::Array {
+                out.extend_from_slice(if begins && row == 0 { b"\n" } else { b",\n" });
+            }
             out.push(b'{');
             let start = out.len();
             for cells in &cells {
@@ -60,7 +74,10 @@ impl Formatter {
                     cells.write(row, out).map_err(|error| cells.error(&error, first + row as u64))?;
                 }
             }
-            out.extend_from_slice(b"}\n");
+            out.push(b'}');
+            if self.layout == Layout::Lines {
+                out.push(b'\n');
+            }
         }
         Ok(())
     }
