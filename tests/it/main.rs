@@ -20,6 +20,7 @@ mod identity;
 mod init_from;
 mod interrupted;
 mod kills;
+mod look;
 mod machine;
 mod migrating;
 mod mysql;

@@ -4,6 +4,7 @@ mod args;
 mod command;
 mod command_error;
 mod console;
+mod csv;
 mod human;
 mod interrupt;
 mod logging;

@@ -5,6 +5,7 @@ mod copy;
 mod explain;
 mod global;
 mod original;
+mod rows;
 mod runs;
 mod schema;
 mod select;
@@ -23,6 +24,7 @@ pub(crate) use copy::CopyArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use global::{Colour, GlobalArgs};
 pub(crate) use original::with_our_command;
+pub(crate) use rows::{ExecArgs, FormArgs, HeadArgs};
 pub(crate) use runs::{CleanRunsArgs, RejectsArgs, ReportArgs, RunsCommand, ShowRunArgs};
 pub(crate) use schema::{SchemaArgs, SchemaFile};
 pub(crate) use select::{ProgressArg, Selection, StoreArg, params};
@@ -106,6 +108,22 @@ pub(crate) enum Command {
                             $ osiris copy data/orders.csv - --limit 5\n  \
                             $ osiris copy postgres://me@db.example.com/lake.public.orders orders.csv --print")]
     Copy(CopyArgs),
+    /// Show the first rows of a table or file, with the types of its columns
+    ///
+    /// SOURCE is what `osiris copy` takes: a path, `-` (CSV on the standard input), a connection of the project with a table
+    /// (`@mysql.shop.orders`) or an address (`postgres://user@host/database.table`). Nothing is left behind. NULL is a value that
+    /// is not there; long values are shortened, but not with --csv or --json.
+    #[command(after_help = "Examples:\n  $ osiris head data/orders.csv\n  \
+                            $ osiris head @mysql.shop.orders -n 3\n  \
+                            $ osiris head data/orders.csv --json")]
+    Head(HeadArgs),
+    /// Run one statement that reads over a connection, and show its rows
+    ///
+    /// The statement is in the language of the source. One that could change something is refused, as in the `query` of a
+    /// pipeline.
+    #[command(after_help = "Examples:\n  $ osiris exec @mysql.shop \"SELECT count(*) FROM orders\"\n  \
+                            $ osiris exec @mysql.shop --csv - < report.sql")]
+    Exec(ExecArgs),
     /// Print the JSON Schema of a file, for editors and for programs that write such files
     ///
     /// With every component of this build. After `osiris schema > pipeline.schema.json` an editor with the YAML language
@@ -169,6 +187,8 @@ impl Command {
             Self::Plan(args) => args.json,
             Self::Run(args) => args.json,
             Self::Copy(args) => args.json,
+            Self::Head(args) => args.form.json,
+            Self::Exec(args) => args.form.json,
             Self::Components(ComponentsCommand::List(args)) => args.json,
             Self::Components(ComponentsCommand::Show(args)) => args.json,
             Self::Components(ComponentsCommand::Discover(args)) | Self::Discover(args) => args.json,

@@ -11,6 +11,7 @@ mod plan;
 mod project;
 mod rejects;
 mod report;
+mod rows;
 mod run;
 mod runs;
 mod schema;
@@ -32,6 +33,8 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
         Command::Compile(args) => plan::compile(args, settings(), registry, console),
         Command::Run(args) => run::run(args, settings(), registry, console),
         Command::Copy(args) => copy::copy(args, settings(), registry, console),
+        Command::Head(args) => rows::head(args, settings(), registry, console),
+        Command::Exec(args) => rows::exec(args, settings(), registry, console),
         Command::Schema(args) => schema::schema(args, registry, console),
         Command::Components(command) => components::execute(command, settings(), registry, console),
         Command::Connections(command) => connections::execute(command, settings(), registry, console),

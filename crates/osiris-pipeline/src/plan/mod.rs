@@ -250,6 +250,11 @@ impl Plan {
         self.warnings.push(warning);
     }
 
+    /// Drops the warnings; what hides secrets stays.
+    pub(crate) fn forget_warnings(&mut self) {
+        self.warnings = self.warnings.masks_only();
+    }
+
     /// What a compile writes: the same bytes for the same input on every machine.
     pub fn manifest(&self) -> Value {
         manifest::manifest(self)
