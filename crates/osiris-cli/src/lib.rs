@@ -10,6 +10,7 @@ mod interrupt;
 mod logging;
 mod panic;
 mod progress;
+mod prompt;
 mod report;
 mod table;
 mod terminal;

@@ -134,7 +134,7 @@ pub(crate) enum Command {
     /// Show the components that steps can use, and what their connections contain
     #[command(subcommand, after_help = "Examples:\n  $ osiris components list")]
     Components(ComponentsCommand),
-    /// Show and check the connections of the project
+    /// Show, check and add connections of the project
     #[command(subcommand, alias = "conns", after_help = "Examples:\n  $ osiris connections list")]
     Connections(ConnectionsCommand),
     /// List what a component could read or write: short for `osiris components discover`
@@ -194,6 +194,7 @@ impl Command {
             Self::Components(ComponentsCommand::Discover(args)) | Self::Discover(args) => args.json,
             Self::Connections(ConnectionsCommand::List(args)) => args.json,
             Self::Connections(ConnectionsCommand::Doctor(args)) => args.json,
+            Self::Connections(ConnectionsCommand::Add(args)) => args.json,
             Self::Runs(RunsCommand::List(args)) => args.json,
             Self::Runs(RunsCommand::Show(args)) => args.json,
             Self::Runs(RunsCommand::Clean(args)) => args.json,
@@ -333,6 +334,14 @@ pub(crate) enum ConnectionsCommand {
     /// List the connections, and whether the variables they need are set
     #[command(after_help = "Examples:\n  $ osiris connections list\n  $ osiris connections list --json")]
     List(JsonArgs),
+    /// Add a connection to the connections file
+    ///
+    /// Without --set it asks for the fields. A secret goes to `.env` beside the connections file, and its variable to the
+    /// connections file, whose lines all stay as they are. The connection is checked before it is saved. Exit codes: 0 added;
+    /// 1 it does not work; 2 refused.
+    #[command(after_help = "Examples:\n  $ osiris connections add mysql.shop\n  \
+                            $ osiris connections add filesystem.lake --set base_dir=data")]
+    Add(AddConnectionArgs),
     /// Check whether connections work, all at the same time, and say what to do about those that do not
     ///
     /// Exit codes: 0 each connection that can be checked works; 1 one does not.
@@ -342,6 +351,26 @@ pub(crate) enum ConnectionsCommand {
                             $ osiris connections doctor @filesystem.data --json"
     )]
     Doctor(DoctorArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddConnectionArgs {
+    /// Its name, as `family.alias`
+    #[arg(value_name = "FAMILY.ALIAS", value_parser = connection)]
+    pub(crate) connection: ConnectionRef,
+    /// Set a field; may be repeated. A value on the command line is visible to other users of this machine: for a secret, set
+    /// a variable and give its name, as `--set 'password=${VARIABLE}'`
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = select::param)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Save it without checking whether it works
+    #[arg(long)]
+    pub(crate) no_check: bool,
+    /// Seconds that it may take to answer
+    #[arg(long, value_name = "SECONDS", default_value_t = DOCTOR_LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout: u64,
+    /// Print the result as JSON, and ask for nothing
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use osiris::pipeline::{ConnectionListing, list_connections};
 use osiris::{Registry, Settings};
 use serde_json::{Value, json};
 
-use super::{project, wait};
+use super::{add_connection, project, wait};
 use crate::args::{ConnectionsCommand, DoctorArgs, JsonArgs};
 use crate::command_error::CommandError;
 use crate::console::Console;
@@ -17,7 +17,7 @@ use crate::table::{Column, table};
 use crate::terminal::stdout_width;
 
 /// Printed if there is nothing to list.
-const NONE: &str = "no connections are defined: write an osiris_connections.yaml";
+const NONE: &str = "no connections are defined: `osiris connections add` adds one";
 
 pub(super) fn execute(
     command: &ConnectionsCommand,
@@ -27,6 +27,7 @@ pub(super) fn execute(
 ) -> Result<u8, CommandError> {
     match command {
         ConnectionsCommand::List(args) => list(args, given, registry, console),
+        ConnectionsCommand::Add(args) => add_connection::add(args, given, registry, console),
         ConnectionsCommand::Doctor(args) => doctor(args, given, registry, console),
     }
 }

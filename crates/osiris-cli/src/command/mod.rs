@@ -1,5 +1,6 @@
 //! The commands, one function each: from arguments to a call of the library, and its answer to the console.
 
+mod add_connection;
 mod components;
 mod connections;
 mod copy;
