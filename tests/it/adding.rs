@@ -44,7 +44,8 @@ fn u11_a_secret_goes_to_dotenv_and_git_does_not_get_it() {
     let arguments =
         ["connections", "add", "mysql.my-shop", "--no-check", "--set", "host=db.example.com", "--set", &set];
     let added = project.run(&[&arguments[..], &["--set", "port=3307", "--json"]].concat()).with_code(0);
-    assert!(!added.stdout.contains("ecret") && !added.stderr.contains("ecret"), "{}{}", added.stdout, added.stderr);
+    assert!(!added.stdout.contains("$ecret") && !added.stderr.contains("$ecret"), "{}{}", added.stdout, added.stderr);
+    assert!(added.stderr.contains("warning: a secret in `--set` is visible"), "{}", added.stderr);
     assert_eq!(added.json()["variables"], json!(["MYSQL_MY_SHOP_PASSWORD"]));
     let file = project.read(FILE);
     assert!(file.contains("      password: \"${MYSQL_MY_SHOP_PASSWORD}\"\n      port: 3307\n"), "{file}");

@@ -2,9 +2,8 @@
 
 use std::io::{self, IsTerminal as _};
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-
 use osiris::pipeline::ExitCode;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::console::Console;
 use crate::interrupt;

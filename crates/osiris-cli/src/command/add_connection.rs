@@ -30,7 +30,12 @@ pub(super) fn add(
     let mut connection = NewConnection::new(&args.connection, registry)?;
     args.set.iter().try_for_each(|(name, value)| connection.set(name, value))?;
     // That there is one of this name is said before anything is asked.
-    connection.prepare(&project)?;
+    if !connection.prepare(&project)?.variables().is_empty() {
+        console.warning(
+            "a secret in `--set` is visible to other users of this machine and stays in the shell's history",
+            Some("leave it out to be asked for it, or give the name of a variable: `--set 'FIELD=${VARIABLE}'`"),
+        );
+    }
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !args.json {
         ask_for_fields(&mut connection, args.set.is_empty(), console)?;
     }

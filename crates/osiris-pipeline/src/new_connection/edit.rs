@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn u11_a_new_family_comes_last() {
-        let text = "connections:\n  files:\n    c:\n      base_dir: /x\n      description: >\n        a\n        b\n# the end\n";
+        let text = "connections:\n  files:\n    c:\n      base_dir: /x\n      description: ours\n# the end\n";
         let lines = "  db:\n    new:\n      host: \"h\"\n      port: 1\n";
         assert_eq!(added(text), text.replace("# the end", &format!("{lines}# the end")));
     }
