@@ -23,6 +23,7 @@ mod interrupted;
 mod kills;
 mod look;
 mod machine;
+mod mcp;
 mod migrating;
 mod mysql;
 mod on_failure;

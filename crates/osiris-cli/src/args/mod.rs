@@ -155,6 +155,12 @@ pub(crate) enum Command {
     /// Explain an error: what it means, common causes and what to do
     #[command(after_help = "Examples:\n  $ osiris explain E0401\n  $ osiris explain")]
     Explain(ExplainArgs),
+    /// Serve the commands as tools for agents, by the Model Context Protocol over the standard streams
+    ///
+    /// Answers have no secrets, and nothing is run without --allow-run. It ends with its input.
+    #[cfg(feature = "mcp")]
+    #[command(after_help = "Examples:\n  $ osiris mcp\n  $ osiris mcp data --allow-run")]
+    Mcp(McpArgs),
     /// Print the completions of a shell
     #[command(after_help = "Examples:\n  $ osiris completions bash")]
     Completions(CompletionsArgs),
@@ -441,6 +447,20 @@ pub(crate) struct JsonArgs {
     pub(crate) json: bool,
 }
 
+#[cfg(feature = "mcp")]
+#[derive(Debug, Args)]
+pub(crate) struct McpArgs {
+    /// The directory of the project: no path leads out of it
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+    /// Offer to run pipelines: those that write nothing, and dry runs
+    #[arg(long)]
+    pub(crate) allow_run: bool,
+    /// Run pipelines that write as well
+    #[arg(long, requires = "allow_run")]
+    pub(crate) allow_writes: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
@@ -448,7 +468,7 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// A reference to a connection; on the command line the `@` may be left out.
-fn connection(text: &str) -> Result<ConnectionRef, String> {
+pub(crate) fn connection(text: &str) -> Result<ConnectionRef, String> {
     let parsed = if text.starts_with('@') { text.parse() } else { format!("@{text}").parse() };
     parsed.map_err(|_: Error| {
         format!("`{text}` is not a connection reference: write `family.alias`, such as `mysql.movies`")

@@ -7,6 +7,8 @@ mod copy;
 mod discover;
 mod explain;
 mod init;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod notify;
 mod plan;
 mod project;
@@ -48,6 +50,8 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
         Command::Runs(command) => runs::execute(command, settings(), console),
         Command::State(command) => state::execute(command, settings(), registry, console),
         Command::Explain(args) => explain::explain(args, console),
+        #[cfg(feature = "mcp")]
+        Command::Mcp(args) => mcp::mcp(args, settings(), registry, console),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut command_line(), "osiris", &mut script);
