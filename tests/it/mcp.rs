@@ -346,3 +346,17 @@ fn u51_a_signal_rolls_a_run_back() {
     assert_eq!(session.ended(), 130);
     assert_rolled_back(&project);
 }
+
+#[test]
+fn u51_a_request_that_is_cancelled_rolls_its_run_back_and_the_session_goes_on() {
+    let (project, mut session) = running();
+    let params = json!({"requestId": session.next});
+    session.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}).to_string());
+    let begun = Instant::now();
+    while session.document("list_runs", json!({}))[0]["outcome"] == "running" {
+        assert!(begun.elapsed() < DEADLINE, "the run goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_rolled_back(&project);
+    assert_eq!(session.end_of_input(), 0);
+}
