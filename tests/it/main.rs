@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod adding;
 mod codes;
 mod connection_errors;
 mod copy;
@@ -21,8 +22,10 @@ mod identity;
 mod init_from;
 mod interrupted;
 mod kills;
+mod look;
 mod machine;
 mod many_tables;
+mod mcp;
 mod migrating;
 mod mysql;
 mod on_failure;

@@ -14,7 +14,7 @@ const SHOWN: &str = "x\\u{1b}]0;owned\\u{7}\\u{9b}31m\\u{202e}y";
 const ESCAPED: &str = "x\\u001b]0;owned\\u0007\\u009b31m\\u202ey";
 
 /// The program on a wide terminal, with all that it may draw.
-fn on_a_terminal(project: &Project, arguments: &[&str]) -> Command {
+pub(crate) fn on_a_terminal(project: &Project, arguments: &[&str]) -> Command {
     on_a_terminal_of(200, project, arguments)
 }
 

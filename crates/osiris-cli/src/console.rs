@@ -103,6 +103,11 @@ impl Console {
         print_line(&self.bars, self.styled, line);
     }
 
+    /// Prints a question, after which the cursor stays.
+    pub(crate) fn ask(&self, question: &str) {
+        let _ = write!(io::stderr(), "{}", visible(question));
+    }
+
     /// Prints a report that is already formatted.
     pub(crate) fn report(&self, report: &str) {
         self.always(report);

@@ -1,5 +1,6 @@
 //! Numbers and texts in a readable form.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// `1234567` as `1,234,567`.
@@ -25,10 +26,14 @@ const WIDTH: usize = 72;
 
 /// The beginning of a text, on one line.
 pub(crate) fn one_line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line,
+    beginning(&text.split_whitespace().collect::<Vec<_>>().join(" "), WIDTH).into_owned()
+}
+
+/// At most so many characters of a text.
+pub(crate) fn beginning(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 

@@ -19,8 +19,8 @@ const LEAST: usize = 8;
 
 /// A column, and what becomes of it on a terminal that is too narrow.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Column {
-    title: &'static str,
+pub(crate) struct Column<'a> {
+    title: &'a str,
     content: Content,
     is_optional: bool,
     has_lines: bool,
@@ -38,28 +38,28 @@ enum Content {
     Text,
 }
 
-impl Column {
-    const fn new(title: &'static str, content: Content) -> Self {
+impl<'a> Column<'a> {
+    const fn new(title: &'a str, content: Content) -> Self {
         Self { title, content, is_optional: false, has_lines: false }
     }
 
     /// Numbers, aligned to the right; they stay whole.
-    pub(crate) const fn number(title: &'static str) -> Self {
+    pub(crate) const fn number(title: &'a str) -> Self {
         Self::new(title, Content::Number)
     }
 
     /// Words that stay whole.
-    pub(crate) const fn key(title: &'static str) -> Self {
+    pub(crate) const fn key(title: &'a str) -> Self {
         Self::new(title, Content::Key)
     }
 
     /// Names, which are shortened in the middle.
-    pub(crate) const fn name(title: &'static str) -> Self {
+    pub(crate) const fn name(title: &'a str) -> Self {
         Self::new(title, Content::Name)
     }
 
     /// Texts, which are continued on the next line.
-    pub(crate) const fn text(title: &'static str) -> Self {
+    pub(crate) const fn text(title: &'a str) -> Self {
         Self::new(title, Content::Text)
     }
 
@@ -84,25 +84,29 @@ impl Column {
         }
     }
 
+    /// The width of its title, which may have several lines.
+    fn title_width(&self) -> usize {
+        self.title.lines().map(width).max().unwrap_or(0)
+    }
+
     /// The least width; none if it stays as wide as it is.
     fn least(&self) -> Option<usize> {
-        matches!(self.content, Content::Name | Content::Text).then(|| width(self.title).max(LEAST))
+        matches!(self.content, Content::Name | Content::Text).then(|| self.title_width().max(LEAST))
+    }
+
+    /// The width that it needs where nothing is shortened. `index` is its place in the rows.
+    fn natural(&self, index: usize, rows: &[Vec<String>]) -> usize {
+        let lines = rows.iter().filter_map(|row| row.get(index)).flat_map(|cell| cell.split('\n'));
+        lines.map(width).max().unwrap_or(0).max(self.title_width())
     }
 }
 
 /// Columns side by side, of at most so many columns of the terminal where that is possible.
-pub(crate) fn table(columns: &[Column], rows: Vec<Vec<String>>, limit: Option<usize>) -> String {
+pub(crate) fn table(columns: &[Column<'_>], rows: Vec<Vec<String>>, limit: Option<usize>) -> String {
     let visible_row =
         |row: Vec<String>| row.iter().zip(columns).map(|(cell, column)| column.visible(cell)).collect::<Vec<_>>();
     let rows: Vec<Vec<String>> = rows.into_iter().map(visible_row).collect();
-    let natural: Vec<usize> = columns
-        .iter()
-        .enumerate()
-        .map(|(index, column)| {
-            let lines = rows.iter().filter_map(|row| row.get(index)).flat_map(|cell| cell.split('\n'));
-            lines.map(width).max().unwrap_or(0).max(width(column.title))
-        })
-        .collect();
+    let natural: Vec<usize> = columns.iter().enumerate().map(|(index, column)| column.natural(index, &rows)).collect();
     let fitted = fit(columns, &natural, limit.unwrap_or(usize::MAX));
     let cells = |row: &Vec<String>| {
         let cell = |(index, room): &(usize, usize)| {
@@ -129,8 +133,20 @@ pub(crate) fn table(columns: &[Column], rows: Vec<Vec<String>>, limit: Option<us
     lines.join("\n") + "\n"
 }
 
+/// How many of the columns, the first ones and at least one, a terminal of so many columns has room for where names and texts are
+/// as short as they may be.
+pub(crate) fn fitting(columns: &[Column<'_>], rows: &[Vec<String>], limit: usize) -> usize {
+    let mut used = 0;
+    let fits = |(index, column): &(usize, &Column<'_>)| {
+        let natural = column.natural(*index, rows);
+        used += column.least().map_or(natural, |least| natural.min(least)) + if *index == 0 { 0 } else { GAP };
+        used <= limit
+    };
+    columns.iter().enumerate().take_while(fits).count().max(1).min(columns.len())
+}
+
 /// The columns that stay, by number, with their widths.
-fn fit(columns: &[Column], natural: &[usize], limit: usize) -> Vec<(usize, usize)> {
+fn fit(columns: &[Column<'_>], natural: &[usize], limit: usize) -> Vec<(usize, usize)> {
     let mut kept: Vec<(usize, usize)> = natural.iter().copied().enumerate().collect();
     let excess = |kept: &[(usize, usize)]| {
         let gaps = GAP * kept.len().saturating_sub(1);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::driver::{Adapter, Driver, FamilyAdapter, Runner, Unnamed};
 use crate::problem::nearest;
-use crate::{Code, Component, Error, Extract, Family, Result, Transform, Write};
+use crate::{Code, Component, ConfigSchema, Error, Extract, Family, Result, Transform, Write};
 
 /// Which component a step means, by its configuration.
 type Choose = fn(&Map<String, Value>) -> Result<&'static str>;
@@ -115,6 +115,11 @@ impl Registry {
     /// All components, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Driver>> {
         self.drivers.values()
+    }
+
+    /// The schema of a family's connections: all its components have the same. None for a family that is not in this build.
+    pub fn connection_schema(&self, family: &str) -> Option<&ConfigSchema> {
+        self.iter().find(|driver| driver.spec().family() == family).map(|driver| driver.connection_schema())
     }
 
     /// The component called `name`.

@@ -117,6 +117,11 @@ impl ConnectionsFile {
         self.file.as_ref().and_then(|(source, _)| source.path())
     }
 
+    /// What the file holds, with its places.
+    pub(crate) fn tree(&self) -> Option<&Node> {
+        self.file.as_ref().map(|(_, tree)| tree)
+    }
+
     /// The directory whose `.env` belongs to the file.
     pub fn directory(&self) -> Option<PathBuf> {
         self.file.as_ref().map(|(source, _)| source.directory())

@@ -47,6 +47,13 @@ impl Environment {
         Ok(self)
     }
 
+    /// Adds variables as a `.env` file does.
+    #[must_use]
+    pub(crate) fn with_variables(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.dotenv.extend(variables);
+        self
+    }
+
     /// The value of a variable, unless it is unset or empty.
     pub fn get(&self, name: &str) -> Option<String> {
         let real = (self.real)(name).filter(|value| !value.is_empty());
@@ -61,7 +68,7 @@ impl fmt::Debug for Environment {
     }
 }
 
-fn parse_dotenv(source: SourceFile) -> Result<BTreeMap<String, String>, Diagnostics> {
+pub(crate) fn parse_dotenv(source: SourceFile) -> Result<BTreeMap<String, String>, Diagnostics> {
     let source = Arc::new(source);
     let mut variables = BTreeMap::new();
     for variable in dotenvy::from_read_iter(Cursor::new(source.text())) {

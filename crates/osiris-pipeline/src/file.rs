@@ -39,11 +39,23 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     } else {
         write_atomically(path, content)
     };
-    written.map_err(|error| {
-        Error::new(kind_of(&error), format!("cannot write `{}`", path.display()))
-            .with_source(error)
-            .with_hint("choose another file: `--output FILE`")
-    })
+    written.map_err(|error| cannot_write(error, path).with_hint("choose another file: `--output FILE`"))
+}
+
+/// Replaces a file of the user's atomically; it keeps its mode, and a new one gets the usual.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let replaced = match path.metadata() {
+        Ok(found) => write_atomically(path, content).and_then(|()| fs::set_permissions(path, found.permissions())),
+        Err(_) => File::create_new(path).and_then(|mut file| file.write_all(content)),
+    };
+    replaced.map_err(|error| cannot_write(error, path))
+}
+
+fn cannot_write(error: io::Error, path: &Path) -> Error {
+    Error::new(kind_of(&error), format!("cannot write `{}`", path.display())).with_source(error)
 }
 
 /// Brings the entries of a directory to the disk.

@@ -58,7 +58,7 @@ pub fn list_connections(
 ) -> Vec<ConnectionListing> {
     let all = connections.connections();
     let listings = all.iter().map(|(reference, fields)| {
-        let schema = schema_of(registry, reference.family());
+        let schema = registry.connection_schema(reference.family());
         let is_default = all.find(reference.family(), None).is_ok_and(|(default, _)| default == reference);
         ConnectionListing {
             name: reference.to_string(),
@@ -69,11 +69,6 @@ pub fn list_connections(
         }
     });
     listings.collect()
-}
-
-/// The schema of a family's connections: all its components have the same.
-fn schema_of<'a>(registry: &'a Registry, family: &str) -> Option<&'a ConfigSchema> {
-    registry.iter().find(|driver| driver.spec().family() == family).map(|driver| driver.connection_schema())
 }
 
 fn shown(fields: &Map<String, Value>, schema: Option<&ConfigSchema>) -> Map<String, Value> {

@@ -5,6 +5,7 @@ mod copy;
 mod explain;
 mod global;
 mod original;
+mod rows;
 mod runs;
 mod schema;
 mod select;
@@ -23,6 +24,7 @@ pub(crate) use copy::CopyArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use global::{Colour, GlobalArgs};
 pub(crate) use original::with_our_command;
+pub(crate) use rows::{ExecArgs, FormArgs, HeadArgs};
 pub(crate) use runs::{CleanRunsArgs, RejectsArgs, ReportArgs, RunsCommand, ShowRunArgs};
 pub(crate) use schema::{SchemaArgs, SchemaFile};
 pub(crate) use select::{ProgressArg, Selection, StoreArg, params};
@@ -107,6 +109,22 @@ pub(crate) enum Command {
                             $ osiris copy data/orders.csv - --limit 5\n  \
                             $ osiris copy postgres://me@db.example.com/lake.public.orders orders.csv --print")]
     Copy(CopyArgs),
+    /// Show the first rows of a table or file, with the types of its columns
+    ///
+    /// SOURCE is what `osiris copy` takes: a path, `-` (CSV on the standard input), a connection of the project with a table
+    /// (`@mysql.shop.orders`) or an address (`postgres://user@host/database.table`). Nothing is left behind. NULL is a value that
+    /// is not there; long values are shortened, but not with --csv or --json.
+    #[command(after_help = "Examples:\n  $ osiris head data/orders.csv\n  \
+                            $ osiris head @mysql.shop.orders -n 3\n  \
+                            $ osiris head data/orders.csv --json")]
+    Head(HeadArgs),
+    /// Run one statement that reads over a connection, and show its rows
+    ///
+    /// The statement is in the language of the source. One that could change something is refused, as in the `query` of a
+    /// pipeline.
+    #[command(after_help = "Examples:\n  $ osiris exec @mysql.shop \"SELECT count(*) FROM orders\"\n  \
+                            $ osiris exec @mysql.shop --csv - < report.sql")]
+    Exec(ExecArgs),
     /// Print the JSON Schema of a file, for editors and for programs that write such files
     ///
     /// With every component of this build. After `osiris schema > pipeline.schema.json` an editor with the YAML language
@@ -117,7 +135,7 @@ pub(crate) enum Command {
     /// Show the components that steps can use, and what their connections contain
     #[command(subcommand, after_help = "Examples:\n  $ osiris components list")]
     Components(ComponentsCommand),
-    /// Show and check the connections of the project
+    /// Show, check and add connections of the project
     #[command(subcommand, alias = "conns", after_help = "Examples:\n  $ osiris connections list")]
     Connections(ConnectionsCommand),
     /// List what a component could read or write: short for `osiris components discover`
@@ -141,6 +159,12 @@ pub(crate) enum Command {
     /// Explain an error: what it means, common causes and what to do
     #[command(after_help = "Examples:\n  $ osiris explain E0401\n  $ osiris explain")]
     Explain(ExplainArgs),
+    /// Serve the commands as tools for agents, by the Model Context Protocol over the standard streams
+    ///
+    /// Answers have no secrets, and nothing is run without --allow-run. It ends with its input.
+    #[cfg(feature = "mcp")]
+    #[command(after_help = "Examples:\n  $ osiris mcp\n  $ osiris mcp data --allow-run")]
+    Mcp(McpArgs),
     /// Print the completions of a shell
     #[command(after_help = "Examples:\n  $ osiris completions bash")]
     Completions(CompletionsArgs),
@@ -173,11 +197,14 @@ impl Command {
             Self::Plan(args) => args.json,
             Self::Run(args) => args.json,
             Self::Copy(args) => args.json,
+            Self::Head(args) => args.form.json,
+            Self::Exec(args) => args.form.json,
             Self::Components(ComponentsCommand::List(args)) => args.json,
             Self::Components(ComponentsCommand::Show(args)) => args.json,
             Self::Components(ComponentsCommand::Discover(args)) | Self::Discover(args) => args.json,
             Self::Connections(ConnectionsCommand::List(args)) => args.json,
             Self::Connections(ConnectionsCommand::Doctor(args)) => args.json,
+            Self::Connections(ConnectionsCommand::Add(args)) => args.json,
             Self::Runs(RunsCommand::List(args)) => args.json,
             Self::Runs(RunsCommand::Show(args)) => args.json,
             Self::Runs(RunsCommand::Clean(args)) => args.json,
@@ -317,6 +344,14 @@ pub(crate) enum ConnectionsCommand {
     /// List the connections, and whether the variables they need are set
     #[command(after_help = "Examples:\n  $ osiris connections list\n  $ osiris connections list --json")]
     List(JsonArgs),
+    /// Add a connection to the connections file
+    ///
+    /// Without --set it asks for the fields. A secret goes to `.env` beside the connections file, and its variable to the
+    /// connections file, whose lines all stay as they are. The connection is checked before it is saved. Exit codes: 0 added;
+    /// 1 it does not work; 2 refused.
+    #[command(after_help = "Examples:\n  $ osiris connections add mysql.shop\n  \
+                            $ osiris connections add filesystem.lake --set base_dir=data")]
+    Add(AddConnectionArgs),
     /// Check whether connections work, all at the same time, and say what to do about those that do not
     ///
     /// Exit codes: 0 each connection that can be checked works; 1 one does not.
@@ -326,6 +361,26 @@ pub(crate) enum ConnectionsCommand {
                             $ osiris connections doctor @filesystem.data --json"
     )]
     Doctor(DoctorArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddConnectionArgs {
+    /// Its name, as `family.alias`
+    #[arg(value_name = "FAMILY.ALIAS", value_parser = connection)]
+    pub(crate) connection: ConnectionRef,
+    /// Set a field; may be repeated. A value on the command line is visible to other users of this machine: for a secret, set
+    /// a variable and give its name, as `--set 'password=${VARIABLE}'`
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = select::param)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Save it without checking whether it works
+    #[arg(long)]
+    pub(crate) no_check: bool,
+    /// Seconds that it may take to answer
+    #[arg(long, value_name = "SECONDS", default_value_t = DOCTOR_LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout: u64,
+    /// Print the result as JSON, and ask for nothing
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -396,6 +451,20 @@ pub(crate) struct JsonArgs {
     pub(crate) json: bool,
 }
 
+#[cfg(feature = "mcp")]
+#[derive(Debug, Args)]
+pub(crate) struct McpArgs {
+    /// The directory of the project: no path leads out of it
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+    /// Offer to run pipelines: those that write nothing, and dry runs
+    #[arg(long)]
+    pub(crate) allow_run: bool,
+    /// Run pipelines that write as well
+    #[arg(long, requires = "allow_run")]
+    pub(crate) allow_writes: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
@@ -403,7 +472,7 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// A reference to a connection; on the command line the `@` may be left out.
-fn connection(text: &str) -> Result<ConnectionRef, String> {
+pub(crate) fn connection(text: &str) -> Result<ConnectionRef, String> {
     let parsed = if text.starts_with('@') { text.parse() } else { format!("@{text}").parse() };
     parsed.map_err(|_: Error| {
         format!("`{text}` is not a connection reference: write `family.alias`, such as `mysql.movies`")

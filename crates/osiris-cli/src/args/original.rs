@@ -7,7 +7,7 @@ use osiris::core::problem::nearest;
 use super::Cli;
 
 /// What the original Osiris calls it, or where somebody looks for it, and what it is here.
-const COMMANDS: [(&str, &str); 9] = [
+const COMMANDS: [(&str, &str); 8] = [
     ("oml", "`osiris validate PIPELINE` checks a pipeline"),
     ("logs", "`osiris runs list` and `osiris runs show` show past runs"),
     ("--last-compile", "`osiris run PIPELINE` compiles and runs a pipeline"),
@@ -16,7 +16,6 @@ const COMMANDS: [(&str, &str); 9] = [
     ("clean", "`osiris runs clean` removes old runs"),
     ("reset", "`osiris state reset PIPELINE` removes the saved state of a pipeline"),
     ("resume", "`osiris run PIPELINE --resume RUN` resumes a run"),
-    ("head", "`osiris copy SOURCE - --limit 10` prints rows"),
 ];
 
 /// The error with a tip, where a word of the command line is one of these; else with the nearest command alone.

@@ -1,7 +1,7 @@
 //! `components`: the components of this build.
 
 use osiris::pipeline::{AliasReference, ComponentReference, FieldReference, reference, summaries};
-use osiris::{Registry, Settings};
+use osiris::{Error, Registry, Settings};
 use serde_json::Value;
 
 use super::discover;
@@ -30,26 +30,26 @@ pub(super) fn execute(
             }
         }
         ComponentsCommand::Show(args) => {
-            if let Some(alias) = registry.alias(&args.name) {
-                let alias = AliasReference::new(alias, registry);
-                if args.json {
-                    console.json(&alias.to_json())?;
-                } else {
-                    console.data(&shown_alias(&args.name, &alias))?;
-                }
-                return Ok(0);
-            }
-            let component = ComponentReference::new(&**registry.get(&args.name)?);
             if args.json {
-                console.json(&component.to_json())?;
+                console.json(&document(&args.name, registry)?)?;
+            } else if let Some(alias) = registry.alias(&args.name) {
+                console.data(&shown_alias(&args.name, &AliasReference::new(alias, registry)))?;
             } else {
-                console.data(&shown(&args.name, &component))?;
+                console.data(&shown(&args.name, &ComponentReference::new(&**registry.get(&args.name)?)))?;
             }
         }
         ComponentsCommand::Discover(args) => discover::discover(args, given, registry, console)?,
         ComponentsCommand::Reference => console.data(&reference(registry))?,
     }
     Ok(0)
+}
+
+/// All that is known of a component, or of a name that stands for several.
+pub(super) fn document(name: &str, registry: &Registry) -> Result<Value, Error> {
+    match registry.alias(name) {
+        Some(alias) => Ok(AliasReference::new(alias, registry).to_json()),
+        None => Ok(ComponentReference::new(&**registry.get(name)?).to_json()),
+    }
 }
 
 fn shown(name: &str, component: &ComponentReference<'_>) -> String {

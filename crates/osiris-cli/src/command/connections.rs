@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use osiris::core::Redactor;
+use osiris::core::{ConnectionRef, Redactor};
 use osiris::pipeline::inspect::{ConnectionHealth, ConnectionInspector};
 use osiris::pipeline::{ConnectionListing, list_connections};
-use osiris::{Registry, Settings};
+use osiris::{Project, Registry, Settings};
 use serde_json::{Value, json};
 
-use super::{project, wait};
+use super::{add_connection, project, wait};
 use crate::args::{ConnectionsCommand, DoctorArgs, JsonArgs};
 use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::logging;
+use crate::logging::{self, LogSecrets};
 use crate::table::{Column, table};
 use crate::terminal::stdout_width;
 
 /// Printed if there is nothing to list.
-const NONE: &str = "no connections are defined: write an osiris_connections.yaml";
+const NONE: &str = "no connections are defined: `osiris connections add` adds one";
 
 pub(super) fn execute(
     command: &ConnectionsCommand,
@@ -27,6 +27,7 @@ pub(super) fn execute(
 ) -> Result<u8, CommandError> {
     match command {
         ConnectionsCommand::List(args) => list(args, given, registry, console),
+        ConnectionsCommand::Add(args) => add_connection::add(args, given, registry, console),
         ConnectionsCommand::Doctor(args) => doctor(args, given, registry, console),
     }
 }
@@ -66,11 +67,8 @@ fn row(listing: &ConnectionListing) -> Vec<String> {
 fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, CommandError> {
     let project = project::here(given)?;
     let log_secrets = logging::start(console, project.settings());
-    let connections = project.connections()?;
-    let environment = project.environment(&connections)?;
-    let on_secrets = |redactor: &Redactor| log_secrets.add(redactor);
-    let inspector = ConnectionInspector::new(&connections, registry, &environment).with_secrets(&on_secrets);
-    let answers = wait(inspector.doctor(args.connection.as_ref(), Duration::from_secs(args.timeout)))?;
+    let limit = Duration::from_secs(args.timeout);
+    let answers = checked(&project, args.connection.as_ref(), limit, registry, &log_secrets)?;
     if args.json {
         console.json(&json!(answers))?;
     } else if answers.is_empty() {
@@ -86,6 +84,21 @@ fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Con
         console.data(&table(&columns, rows, stdout_width()))?;
     }
     Ok(u8::from(answers.iter().any(ConnectionHealth::is_failed)))
+}
+
+/// Checks all connections of a project, or the one that is named.
+pub(super) fn checked(
+    project: &Project,
+    only: Option<&ConnectionRef>,
+    limit: Duration,
+    registry: &Registry,
+    log_secrets: &LogSecrets,
+) -> Result<Vec<ConnectionHealth>, CommandError> {
+    let connections = project.connections()?;
+    let environment = project.environment(&connections)?;
+    let on_secrets = |redactor: &Redactor| log_secrets.add(redactor);
+    let inspector = ConnectionInspector::new(&connections, registry, &environment).with_secrets(&on_secrets);
+    Ok(wait(inspector.doctor(only, limit))?)
 }
 
 fn health_row(answer: &ConnectionHealth) -> Vec<String> {

@@ -3,17 +3,18 @@
 use std::fmt::Write as _;
 
 use osiris::core::{Catalog, Redactor, Resource, ResourceField, visible_line};
-use osiris::pipeline::inspect::{ConnectionInspector, DiscoverOptions};
-use osiris::{Registry, Settings};
+use osiris::pipeline::inspect::{ConnectionInspector, DiscoverOptions, Discovered};
+use osiris::{Project, Registry, Settings};
 use serde_json::json;
 
 use super::{project, wait};
 use crate::args::DiscoverArgs;
 use crate::command_error::CommandError;
 use crate::console::Console;
+use crate::human;
+use crate::logging::{self, LogSecrets};
 use crate::table::{Column, table};
 use crate::terminal::stdout_width;
-use crate::{human, logging};
 
 pub(super) fn discover(
     args: &DiscoverArgs,
@@ -23,17 +24,13 @@ pub(super) fn discover(
 ) -> Result<(), CommandError> {
     let project = project::here(given)?;
     let log_secrets = logging::start(console, project.settings());
-    let connections = project.connections()?;
-    let environment = project.environment(&connections)?;
     let options = DiscoverOptions {
         connection: args.connection.clone(),
         pattern: args.table.clone(),
         refresh: args.refresh,
         cache: Some(project.catalog_cache()),
     };
-    let on_secrets = |redactor: &Redactor| log_secrets.add(redactor);
-    let inspector = ConnectionInspector::new(&connections, registry, &environment).with_secrets(&on_secrets);
-    let found = wait(inspector.discover(&args.name, &options)).map_err(CommandError::Run)?;
+    let found = discovered(&project, &args.name, &options, registry, &log_secrets)?;
     let catalog = &found.catalog;
     if args.json {
         if let Some(no_match) = &found.no_match {
@@ -53,6 +50,21 @@ pub(super) fn discover(
     let ending = if count == 1 { "" } else { "s" };
     console.say(&format!("{count} resource{ending}{cached}"));
     Ok(())
+}
+
+/// What a component could read or write over a connection of a project.
+pub(super) fn discovered(
+    project: &Project,
+    component: &str,
+    options: &DiscoverOptions,
+    registry: &Registry,
+    log_secrets: &LogSecrets,
+) -> Result<Discovered, CommandError> {
+    let connections = project.connections()?;
+    let environment = project.environment(&connections)?;
+    let on_secrets = |redactor: &Redactor| log_secrets.add(redactor);
+    let inspector = ConnectionInspector::new(&connections, registry, &environment).with_secrets(&on_secrets);
+    wait(inspector.discover(component, options)).map_err(CommandError::Run)
 }
 
 const RESOURCES: [Column; 5] = [

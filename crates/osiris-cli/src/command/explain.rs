@@ -20,23 +20,28 @@ pub(super) fn explain(args: &ExplainArgs, console: &Console) -> Result<u8, Comma
         console.data(&reference())?;
         return Ok(0);
     }
-    let codes = args.codes.iter().map(|text| text.parse::<Code>()).collect::<Result<Vec<Code>, Error>>()?;
+    let codes = parsed(&args.codes)?;
     match (codes.as_slice(), args.json) {
+        (_, true) => console.json(&document(&codes))?,
         ([], false) => console.data(&list())?,
         (codes, false) => console.data(&codes.iter().map(|code| code.page()).collect::<Vec<_>>().join("\n"))?,
-        ([], true) => {
-            console.json(&document(Code::ALL, |code| json!({"code": code.as_str(), "title": code.title()})))?
-        }
-        (codes, true) => console.json(&document(
-            codes,
-            |code| json!({"code": code.as_str(), "title": code.title(), "text": code.text()}),
-        ))?,
     }
     Ok(0)
 }
 
-fn document(codes: &[Code], shown: impl Fn(Code) -> Value) -> Value {
-    let codes: Vec<Value> = codes.iter().map(|code| shown(*code)).collect();
+/// The codes that are meant.
+pub(super) fn parsed<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Code>, Error> {
+    texts.iter().map(|text| text.as_ref().parse()).collect()
+}
+
+/// The pages of codes; without any the titles of all.
+pub(super) fn document(codes: &[Code]) -> Value {
+    let title = |code: &Code| json!({"code": code.as_str(), "title": code.title()});
+    let page = |code: &Code| json!({"code": code.as_str(), "title": code.title(), "text": code.text()});
+    let codes: Vec<Value> = match codes {
+        [] => Code::ALL.iter().map(title).collect(),
+        codes => codes.iter().map(page).collect(),
+    };
     json!({"version": VERSION, "codes": codes})
 }
 

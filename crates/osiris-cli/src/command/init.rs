@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use osiris::core::{ConnectionRef, Redactor, visible_line};
-use osiris::pipeline::inspect::{ConnectionInspector, DiscoverOptions};
+use osiris::core::{ConnectionRef, visible_line};
+use osiris::pipeline::inspect::DiscoverOptions;
 use osiris::pipeline::{TablesRequest, init as write_starter, init_file};
 use osiris::{Environment, Project, Registry, Settings};
 
-use super::wait;
+use super::discover::discovered;
 use crate::args::InitArgs;
 use crate::command_error::CommandError;
 use crate::console::Console;
@@ -47,8 +47,6 @@ fn tables(
 ) -> Result<u8, CommandError> {
     let project = Project::of_directory(&args.directory, given, Environment::of_process())?;
     let log_secrets = logging::start(console, project.settings());
-    let connections = project.connections()?;
-    let environment = project.environment(&connections)?;
     let request = TablesRequest::new(source.clone(), &args.to).with_pattern(args.tables.clone());
     let options = DiscoverOptions {
         connection: Some(source.clone()),
@@ -56,9 +54,7 @@ fn tables(
         refresh: true,
         cache: Some(project.catalog_cache()),
     };
-    let on_secrets = |redactor: &Redactor| log_secrets.add(redactor);
-    let inspector = ConnectionInspector::new(&connections, registry, &environment).with_secrets(&on_secrets);
-    let found = wait(inspector.discover(request.component(registry)?, &options)).map_err(CommandError::Run)?;
+    let found = discovered(&project, request.component(registry)?, &options, registry, &log_secrets)?;
     if let Some(no_match) = found.no_match {
         return Err(CommandError::Run(no_match));
     }

@@ -1,16 +1,20 @@
 //! The commands, one function each: from arguments to a call of the library, and its answer to the console.
 
+mod add_connection;
 mod components;
 mod connections;
 mod copy;
 mod discover;
 mod explain;
 mod init;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod notify;
 mod plan;
 mod project;
 mod rejects;
 mod report;
+mod rows;
 mod run;
 mod runs;
 mod schema;
@@ -32,6 +36,8 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
         Command::Compile(args) => plan::compile(args, settings(), registry, console),
         Command::Run(args) => run::run(args, settings(), registry, console),
         Command::Copy(args) => copy::copy(args, settings(), registry, console),
+        Command::Head(args) => rows::head(args, settings(), registry, console),
+        Command::Exec(args) => rows::exec(args, settings(), registry, console),
         Command::Schema(args) => schema::schema(args, registry, console),
         Command::Components(command) => components::execute(command, settings(), registry, console),
         Command::Connections(command) => connections::execute(command, settings(), registry, console),
@@ -45,6 +51,8 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
         Command::Runs(command) => runs::execute(command, settings(), console),
         Command::State(command) => state::execute(command, settings(), registry, console),
         Command::Explain(args) => explain::explain(args, console),
+        #[cfg(feature = "mcp")]
+        Command::Mcp(args) => mcp::mcp(args, settings(), registry, console),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut command_line(), "osiris", &mut script);

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use osiris::pipeline::{Diagnostics, FAILURE_VERSION, parse};
-use osiris::{Environment, Plan, PlanOptions, Project, Registry, Settings, SourceFile};
-use serde_json::json;
+use osiris::pipeline::{FAILURE_VERSION, parse};
+use osiris::{Diagnostics, Environment, Plan, PlanOptions, Project, Registry, Settings, SourceFile};
+use serde_json::{Value, json};
 
 use super::wait;
 use crate::args::{Selection, ValidateArgs};
@@ -20,30 +20,14 @@ pub(super) fn validate(
 ) -> Result<u8, CommandError> {
     let project = Project::of_pipeline(&args.selection.file, given, Environment::of_process())?;
     let source = Arc::new(SourceFile::read(&args.selection.file)?);
-    // A machine that only checks files has no secrets.
-    let planned = project.plan(&source, registry, &args.selection.options());
-    let groups: Vec<String> = planned.iter().flat_map(|plan| plan.groups()).map(|group| group.id.clone()).collect();
-    let (steps, warnings, complete) = match planned {
-        Ok(plan) => (plan.steps().len(), plan.warnings().clone(), true),
-        Err(diagnostics) => (steps_of(&source), diagnostics.without_environment()?, false),
-    };
-    if !args.json && !warnings.is_empty() {
-        console.say(&console.rendered(&warnings));
-    }
+    let checked = checked(&project, &source, registry, &args.selection.options())?;
     if args.json {
-        let diagnostics = warnings.to_json();
-        let mut answer = json!({
-            "version": FAILURE_VERSION,
-            "ok": true,
-            "complete": complete,
-            "steps": steps,
-            "diagnostics": diagnostics,
-        });
-        if !groups.is_empty() {
-            answer["groups"] = json!(groups);
-        }
-        console.json(&answer)?;
+        console.json(&checked.to_json())?;
         return Ok(0);
+    }
+    let Checked { steps, groups, warnings, complete } = checked;
+    if !warnings.is_empty() {
+        console.say(&console.rendered(&warnings));
     }
     let ending = if steps == 1 { "" } else { "s" };
     let (good, file) = (console.good("valid"), args.selection.file.display());
@@ -57,6 +41,52 @@ pub(super) fn validate(
         console.say(&format!("  the tables of `{group}` are found when it runs; `osiris plan` lists them"));
     }
     Ok(0)
+}
+
+/// A pipeline that is valid, as far as it could be checked.
+pub(super) struct Checked {
+    steps: usize,
+    /// The groups whose tables nobody has asked the source for.
+    groups: Vec<String>,
+    warnings: Diagnostics,
+    complete: bool,
+}
+
+impl Checked {
+    pub(super) fn to_json(&self) -> Value {
+        let mut answer = json!({
+            "version": FAILURE_VERSION,
+            "ok": true,
+            "complete": self.complete,
+            "steps": self.steps,
+            "diagnostics": self.warnings.to_json(),
+        });
+        if !self.groups.is_empty() {
+            answer["groups"] = json!(self.groups);
+        }
+        answer
+    }
+}
+
+/// Checks a pipeline. A machine that only checks files has no secrets.
+pub(super) fn checked(
+    project: &Project,
+    source: &Arc<SourceFile>,
+    registry: &Registry,
+    options: &PlanOptions,
+) -> Result<Checked, Diagnostics> {
+    match project.plan(source, registry, options) {
+        Ok(plan) => Ok(Checked {
+            steps: plan.steps().len(),
+            groups: plan.groups().iter().map(|group| group.id.clone()).collect(),
+            warnings: plan.warnings().clone(),
+            complete: true,
+        }),
+        Err(diagnostics) => {
+            let warnings = diagnostics.without_environment()?;
+            Ok(Checked { steps: steps_of(source), groups: Vec::new(), warnings, complete: false })
+        }
+    }
 }
 
 fn steps_of(source: &Arc<SourceFile>) -> usize {

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::args::RejectsArgs;
 use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::human;
 use crate::table::{Column, table};
 use crate::terminal::stdout_width;
+use crate::{csv, human};
 
 /// How many reasons are counted.
 const REASONS: usize = 20;
@@ -77,11 +77,7 @@ fn row_json(reject: &Reject) -> Value {
 
 fn row_cells(reject: Reject) -> Vec<String> {
     let number = reject.row_number.map_or_else(String::new, human::count);
-    let mut row = reject.row.unwrap_or_default();
-    if let Some((end, _)) = row.char_indices().nth(WIDTH) {
-        row.truncate(end);
-        row.push_str("...");
-    }
+    let row = human::beginning(reject.row.as_deref().unwrap_or_default(), WIDTH).into_owned();
     vec![number, reject.column.unwrap_or_default(), reject.reason, row]
 }
 
@@ -90,20 +86,11 @@ fn print_csv(steps: &[(String, RejectFile)], limit: Option<u64>, console: &Conso
     console.data("step,row_number,column,reason,row\n")?;
     for (step, file) in steps {
         file.rows(limit, |reject| {
-            let number = reject.row_number.map_or_else(String::new, |number| number.to_string());
-            let fields =
-                [step, &number, &reject.column.unwrap_or_default(), &reject.reason, &reject.row.unwrap_or_default()];
-            let line: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
-            console.data(&format!("{}\n", line.join(",")))
+            let number = reject.row_number.map(|number| number.to_string());
+            let (column, row) = (reject.column.as_deref(), reject.row.as_deref());
+            let fields = [Some(step.as_str()), number.as_deref(), column, Some(reject.reason.as_str()), row];
+            console.data(&csv::line(fields))
         })?;
     }
     Ok(())
-}
-
-/// A field of CSV (RFC 4180).
-fn quoted(field: &str) -> String {
-    match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
-    }
 }

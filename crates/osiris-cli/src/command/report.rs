@@ -50,19 +50,25 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, json: bool, console: &Conso
     }
     console.for_more(failed.iter().filter_map(|step| step.error.as_ref()).map(Error::code));
     if json {
-        console.json(&json!({
-            "run_id": report.run_id,
-            "pipeline": plan.name(),
-            "outcome": report.outcome,
-            "exit_code": report.outcome.exit_code(),
-            "dry_run": plan.is_dry_run(),
-            "directory": report.directory,
-            "duration_ms": u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
-            "problems": report.problems.iter().map(|problem| plan.redactor().scrub(problem)).collect::<Vec<_>>(),
-            "steps": steps.iter().zip(&report.steps).map(|(step, report)| step_json(step, report, plan)).collect::<Vec<_>>(),
-        }))?;
+        console.json(&document(report, plan))?;
     }
     Ok(())
+}
+
+/// The result of a run.
+pub(super) fn document(report: &RunReport, plan: &Plan) -> Value {
+    let scrubbed = |problem: &String| plan.redactor().scrub(problem).into_owned();
+    json!({
+        "run_id": report.run_id,
+        "pipeline": plan.name(),
+        "outcome": report.outcome,
+        "exit_code": report.outcome.exit_code(),
+        "dry_run": plan.is_dry_run(),
+        "directory": report.directory,
+        "duration_ms": u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
+        "problems": report.problems.iter().map(scrubbed).collect::<Vec<_>>(),
+        "steps": report.steps.iter().map(|step| step_json(&LedgerStep::from(step), step, plan)).collect::<Vec<_>>(),
+    })
 }
 
 /// The command that continues the run. If the outcome of a write is unknown, it depends on what the user finds in the

@@ -34,7 +34,7 @@ pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console)
         RunsCommand::List(args) => {
             let found = runs.list()?;
             if args.json {
-                console.json(&found.iter().map(|run| json_of(run, false)).collect())?;
+                console.json(&found.iter().map(|run| document(run, false)).collect())?;
             } else if found.is_empty() {
                 console.say("there are no runs yet");
             } else {
@@ -74,7 +74,7 @@ fn clean(runs: &Runs, args: &CleanRunsArgs, console: &Console) -> Result<u8, Com
 
 fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), CommandError> {
     if args.json {
-        return console.json(&json_of(run, true));
+        return console.json(&document(run, true));
     }
     let record = run.record();
     let mut text = format!(
@@ -143,7 +143,7 @@ fn seconds(run: &PastRun) -> String {
 }
 
 /// The record of a run with its actual outcome; with its ledger if `whole`.
-fn json_of(run: &PastRun, whole: bool) -> Value {
+pub(super) fn document(run: &PastRun, whole: bool) -> Value {
     let mut value = json!(run.record());
     value["outcome"] = json!(run.outcome());
     value["directory"] = json!(run.directory());

@@ -29,6 +29,7 @@ mod schema;
 mod seal;
 mod sink;
 mod sql;
+mod texts;
 mod threads;
 mod transaction;
 mod types;
@@ -64,6 +65,7 @@ pub use scan::{ScanBuilder, TableScan};
 pub use schema::{Column, StepNote, TableRef, TableSchema};
 pub use sink::{TableSender, TableSink};
 pub use sql::{Definition, SelectStatement, SqlExpression, SqlScript, TableName};
+pub use texts::{TextRow, TextScan};
 pub use transaction::StoreTransaction;
 pub use types::ColumnType;
 

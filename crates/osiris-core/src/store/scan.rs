@@ -134,7 +134,13 @@ pub struct TableScan {
 }
 
 impl TableScan {
-    fn start(store: &Store, work: Workload, table: &TableRef, sql: String, schema: TableSchema) -> Result<Self> {
+    pub(super) fn start(
+        store: &Store,
+        work: Workload,
+        table: &TableRef,
+        sql: String,
+        schema: TableSchema,
+    ) -> Result<Self> {
         let connection = store.connection()?;
         let threads = store.threads();
         let (interrupt, working) = InterruptOnDrop::new(connection.interrupt_handle());

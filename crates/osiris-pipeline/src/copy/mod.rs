@@ -6,9 +6,10 @@ mod endpoint;
 mod tables;
 mod text;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use osiris_core::{Error, Registry, Result, Role};
+use osiris_core::{ConnectionRef, Driver, Error, Registry, Result, Role};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -24,6 +25,12 @@ use crate::source::SourceFile;
 
 /// How messages call the pipeline, which is in no file.
 const NAME: &str = "the pipeline of this copy (--print shows it)";
+
+/// The same of one that only reads.
+const READING: &str = "the pipeline of this command";
+
+/// The step that reads.
+const SOURCE: &str = "source";
 
 /// What to copy, and how.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +64,32 @@ impl CopyRequest {
         Self { source: source.into(), destination: destination.into(), ..Self::default() }
     }
 
+    /// What a query over a connection of the project returns, to be read only.
+    ///
+    /// # Errors
+    /// Connections of the family have no queries.
+    pub fn of_query(connection: &ConnectionRef, query: impl Into<String>, registry: &Registry) -> Result<Self> {
+        let component = format!("{}.extractor", connection.family());
+        let has_query = |driver: &dyn Driver| driver.config_schema().field_named("query").is_some();
+        // An alias stands for components of files.
+        let is_alias = registry.alias(&component).is_some();
+        if is_alias || !has_query(registry.get(&component)?.as_ref()) {
+            return Err(Error::validation(format!("connections of `{}` have no queries", connection.family()))
+                .with_hint("`osiris head` shows the rows of a table or a file"));
+        }
+        Ok(Self { query: Some(query.into()), ..Self::new(connection.to_string(), "") })
+    }
+
+    /// The pipeline that reads the source and writes nothing.
+    ///
+    /// # Errors
+    /// An address that cannot be used, or an option that its component does not have.
+    pub fn reading(&self, registry: &Registry) -> Result<CopyPipeline> {
+        let from = Endpoint::source(&Address::parse(&self.source, registry)?, self, registry)?;
+        let steps = [step(SOURCE, &from.component, "read", None, from.config.clone())];
+        Ok(CopyPipeline { is_reading: true, ..CopyPipeline::of(vec![from], &steps) })
+    }
+
     /// The pipeline that it stands for.
     ///
     /// # Errors
@@ -70,28 +103,15 @@ impl CopyRequest {
             return Err(Error::validation("--sql runs on the rows of one table, and the source is a pattern")
                 .with_hint("name one table"));
         }
-        let mut steps = vec![step("source", &from.component, "read", None, from.config.clone())];
-        let mut last = "source";
+        let mut steps = vec![step(SOURCE, &from.component, "read", None, from.config.clone())];
+        let mut last = SOURCE;
         if let Some(sql) = &self.sql {
             let config = Map::from_iter([("query".to_owned(), json!(sql))]);
             steps.push(step("transform", processor(registry)?, "transform", Some(last), config));
             last = "transform";
         }
         steps.push(step("destination", &to.component, "write", Some(last), to.config.clone()));
-        let connections = text::connections([&from, &to], false);
-        let comment = text::connections([&from, &to], true).as_ref().map(text::comment).unwrap_or_default();
-        // The name tells one copy from another: a failed one keeps itself, and no other, from being repeated. A password that
-        // changes makes no other copy.
-        let places = [from.place(), to.place()];
-        let digest = Sha256::digest(format!("{comment}{}{places:?}", text::steps(&steps)));
-        let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        let pipeline = text::pipeline(&format!("copy-{name}"), &steps);
-        Ok(CopyPipeline {
-            pipeline,
-            comment,
-            connections,
-            exposed: [from, to].into_iter().filter_map(Endpoint::exposed).collect(),
-        })
+        Ok(CopyPipeline::of(vec![from, to], &steps))
     }
 }
 
@@ -106,9 +126,24 @@ pub struct CopyPipeline {
     connections: Option<Value>,
     /// The sides whose passwords stand in the address.
     exposed: Vec<Side>,
+    /// Whether it writes nothing.
+    is_reading: bool,
 }
 
 impl CopyPipeline {
+    fn of(endpoints: Vec<Endpoint>, steps: &[Value]) -> Self {
+        let connections = text::connections(&endpoints, false);
+        let comment = text::connections(&endpoints, true).as_ref().map(text::comment).unwrap_or_default();
+        // The name tells one copy from another: a failed one keeps itself, and no other, from being repeated. A password that
+        // changes makes no other copy.
+        let places: Vec<Option<PathBuf>> = endpoints.iter().map(Endpoint::place).collect();
+        let digest = Sha256::digest(format!("{comment}{}{places:?}", text::steps(steps)));
+        let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let pipeline = text::pipeline(&format!("copy-{name}"), steps);
+        let exposed = endpoints.into_iter().filter_map(Endpoint::exposed).collect();
+        Self { pipeline, comment, connections, exposed, is_reading: false }
+    }
+
     /// The pipeline file. Connections of addresses are in a comment above it, their passwords as variables.
     pub fn text(&self) -> String {
         format!("{}{}", self.comment, self.pipeline)
@@ -127,11 +162,16 @@ impl Project {
             connections = connections
                 .with_addresses(ConnectionsFile::parse(SourceFile::from_text("the address", own.to_string()))?);
         }
-        let source = Arc::new(SourceFile::from_text(NAME, copy.pipeline.clone()));
+        let name = if copy.is_reading { READING } else { NAME };
+        let source = Arc::new(SourceFile::from_text(name, copy.pipeline.clone()));
         let mut plan = Plan::new(&source, registry, &connections, &environment, options)?;
         if plan.is_outline() {
             let found = plan.find_tables().await?;
             plan = Plan::with_tables(&source, registry, &connections, &environment, options, &found)?;
+        }
+        if copy.is_reading {
+            // That no step reads the table is what was asked for.
+            plan.forget_warnings();
         }
         copy.exposed.iter().for_each(|side| plan.warn(exposed(*side)));
         Ok(plan)

@@ -47,7 +47,7 @@ pub(super) fn steps(steps: &[Value]) -> String {
 }
 
 /// The connections of the addresses, as a connections file; none where there are none. As they may be `shown`, or as they are.
-pub(super) fn connections(endpoints: [&Endpoint; 2], shown: bool) -> Option<Value> {
+pub(super) fn connections(endpoints: &[Endpoint], shown: bool) -> Option<Value> {
     let mut families = Map::new();
     for endpoint in endpoints {
         let Some(fields) = (if shown { &endpoint.shown } else { &endpoint.connection }) else { continue };

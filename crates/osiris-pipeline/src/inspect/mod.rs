@@ -51,6 +51,21 @@ impl<'a> ConnectionInspector<'a> {
         }
     }
 
+    /// Whether a connection of the file is complete. Nothing is opened.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its fields, or there is no such connection.
+    pub fn ensure_complete(&self, reference: &ConnectionRef) -> Result<()> {
+        let (reference, fields) = self.connections.connections().find(reference.family(), Some(reference))?;
+        let of_family = |driver: &&std::sync::Arc<dyn Driver>| {
+            driver.spec().family() == reference.family() && driver.spec().connection != ConnectionUse::None
+        };
+        match self.registry.iter().find(of_family) {
+            Some(driver) => self.resolve(driver.as_ref(), &reference, fields).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     fn resolve(
         &self,
         driver: &dyn Driver,

@@ -336,6 +336,11 @@ impl Plan {
         }
     }
 
+    /// Drops the warnings; what hides secrets stays.
+    pub(crate) fn forget_warnings(&mut self) {
+        self.warnings = self.warnings.masks_only();
+    }
+
     /// What a compile writes: the same bytes for the same input on every machine.
     pub fn manifest(&self) -> Value {
         manifest::manifest(self)

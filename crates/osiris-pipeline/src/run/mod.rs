@@ -14,6 +14,7 @@ mod ledger;
 mod notice;
 mod outcome;
 mod past;
+mod read;
 mod rejects;
 mod repeat;
 mod report;
@@ -29,6 +30,7 @@ mod suggest;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +51,7 @@ pub use ledger::{Ledger, LedgerStep, StepColumn};
 pub use notice::{failure_notice, refusal_notice, unplanned_notice};
 pub use outcome::Outcome;
 pub use past::{PastRun, RunRecord, Runs};
+pub use read::{ReadTable, read};
 pub use report::{RunReport, StepReport, StepStatus};
 pub use saved_states::{SavedStates, StepState};
 pub use state::{StateGeneration, Wait};
@@ -158,6 +161,17 @@ pub async fn run(
     resume: Option<&PastRun>,
     observer: &dyn Observer,
 ) -> Result<RunReport> {
+    run_then(plan, options, resume, observer, |_| ready(Ok(()))).await
+}
+
+/// The same, and where the run ends well `then` gets the store before it is closed.
+async fn run_then<F: Future<Output = Result<()>>>(
+    plan: &Plan,
+    options: &RunOptions,
+    resume: Option<&PastRun>,
+    observer: &dyn Observer,
+    then: impl FnOnce(Store) -> F,
+) -> Result<RunReport> {
     let started = Instant::now();
     if plan.is_outline() {
         return Err(Error::validation("the tables of a group have not been found")
@@ -213,13 +227,14 @@ pub async fn run(
     let ledger = Ledger::of(directory.id(), plan.name(), &finished.steps, plan.is_dry_run());
     let (outcome, problems) = close(&finished, &ledger, plan, options, &directory, &states);
     log_end(&telemetry, outcome, &finished, &problems, started.elapsed());
+    let looked = if outcome == Outcome::Done { then(context.store().clone()).await } else { Ok(()) };
     drop(context);
     let mut warnings = Vec::new();
     if let Err(error) = directory.clean(outcome == Outcome::Done && !options.keep) {
         warnings.push(format!("files that are no longer needed could not be removed: {}", error.report()));
     }
     directory.tighten();
-    Ok(RunReport {
+    looked.map(|()| RunReport {
         run_id: directory.id().to_owned(),
         directory: directory.path().to_path_buf(),
         outcome,
