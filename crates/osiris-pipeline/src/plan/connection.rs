@@ -194,7 +194,10 @@ fn at_its_place(
     let field = pointer.strip_prefix('/').map(|path| path.split('/').next().unwrap_or(path));
     let message = match field {
         Some(field) if problem.message.contains(&name) => format!("`{field}`: {}", problem.message),
-        Some(field) => format!("`{field}` of {name}: {}", problem.message),
+        Some(field) => match problem.message.strip_prefix(&format!("`{field}` has ")) {
+            Some(rest) => format!("`{field}` of {name} has {rest}"),
+            None => format!("`{field}` of {name}: {}", problem.message),
+        },
         None if problem.message.contains(&name) => problem.message.clone(),
         None => format!("{name}: {}", problem.message),
     };
