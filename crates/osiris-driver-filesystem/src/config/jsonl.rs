@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    AddFilename, ColumnOrder, NO_KEYS, OnBadLines, ReadCompression, WriteColumns, WriteCompression, WriteMode,
+    AddFilename, ColumnOrder, NO_KEYS, NOT_DROPPED, OnBadLines, ReadCompression, WriteColumns, WriteCompression,
+    WriteMode,
 };
 
 /// Configuration of `filesystem.jsonl_extractor`.
@@ -43,6 +44,7 @@ pub struct JsonlExtractorConfig {
     /// does not fit its configured type: `error` (default), or `reject`, which stores the line in the rejects. Bytes that are
     /// not UTF-8 are always an error.
     #[serde(default)]
+    #[schemars(extend("x-refused-words" = {"skip": NOT_DROPPED, "warn": NOT_DROPPED}))]
     pub on_bad_lines: OnBadLines,
     /// Maximum number of rejects. Default 0.
     #[serde(default)]
