@@ -43,7 +43,7 @@ pub(super) fn resolve(
     let written = split.connection.as_ref().filter(|value| !value.is_null());
     let named = match written {
         Some(_) if incomplete.contains("/connection") => return StepConnection::not_found(),
-        Some(value) => match reference(value) {
+        Some(value) => match reference(value, driver.spec().connection) {
             Ok(reference) => Some(reference),
             Err(diagnostic) => {
                 diagnostics.push(diagnostic.at(&context.pipeline.source, place.unwrap_or(step.config_span)));
@@ -82,8 +82,22 @@ fn is_inline(context: &Context<'_>, driver: &dyn Driver, split: &StepFields) -> 
         && !context.connections.connections().has_default(driver.spec().family())
 }
 
-fn reference(value: &Value) -> Result<ConnectionRef, Box<Diagnostic>> {
+/// What the original Osiris writes for the default connection of a family.
+const DEFAULT: &str = "@default";
+
+fn reference(value: &Value, usage: ConnectionUse) -> Result<ConnectionRef, Box<Diagnostic>> {
     match value.as_str() {
+        Some(DEFAULT) => {
+            let instead = match usage {
+                ConnectionUse::None => "the component uses no connection",
+                ConnectionUse::Optional => "the component needs no connection",
+                _ => "a step without it uses the default connection of its family",
+            };
+            Err(Box::new(
+                Diagnostic::error(format!("`{DEFAULT}` is not a connection reference"))
+                    .with_hint(format!("remove `connection`: {instead}")),
+            ))
+        }
         Some(text) => text.parse().map_err(|error| Box::new(Diagnostic::from_core(&error))),
         None => Err(Box::new(
             Diagnostic::error("`connection` must name a connection")
