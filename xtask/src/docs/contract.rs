@@ -2,15 +2,11 @@
 //!
 //! The text is in `contract.md` beside this file. A line `{{...}}` in it stands for something of the source.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
-
+use super::calls::Calls;
 use super::rules;
 use crate::{Outcome, outside, workspace};
 
 const TEXT: &str = "xtask/src/docs/contract.md";
-const SUITE: &str = "crates/osiris-testkit/src/suite";
 const SUBJECT: &str = "crates/osiris-testkit/src/subject.rs";
 
 /// The page as it should be.
@@ -161,7 +157,7 @@ fn constants(source: &str) -> String {
 
 /// The methods of a subject, and the rules that call each.
 fn subjects() -> Outcome<String> {
-    let calls = Calls::read(&workspace::root().join(SUITE))?;
+    let calls = Calls::read()?;
     let source = workspace::read(SUBJECT)?;
     let mut table = "| method | what it says | rules |\n| --- | --- | --- |".to_owned();
     for of in ["pub trait Subject", "pub trait Destination"] {
@@ -182,45 +178,6 @@ fn subjects() -> Outcome<String> {
         }
     }
     Ok(table)
-}
-
-/// Which function of the suite mentions which names.
-struct Calls(BTreeMap<String, BTreeSet<String>>);
-
-impl Calls {
-    fn read(directory: &Path) -> Outcome<Self> {
-        let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
-        let mut calls = BTreeMap::new();
-        for entry in fs::read_dir(directory).map_err(failed)? {
-            let source = fs::read_to_string(entry.map_err(failed)?.path()).map_err(failed)?;
-            for body in source.split("fn ").skip(1) {
-                let mut names = body.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map(str::to_owned);
-                let Some(name) = names.next() else { continue };
-                calls.entry(name).or_insert_with(BTreeSet::new).extend(names);
-            }
-        }
-        Ok(Self(calls))
-    }
-
-    /// The rules whose functions call `name`, themselves or through others of the suite.
-    fn rules(&self, name: &str) -> String {
-        let mut callers = BTreeSet::from([name]);
-        loop {
-            let more = self.0.iter().filter(|(_, names)| callers.iter().any(|callee| names.contains(*callee)));
-            let more: BTreeSet<&str> = more.map(|(caller, _)| caller.as_str()).chain(callers.iter().copied()).collect();
-            if more.len() == callers.len() {
-                break;
-            }
-            callers = more;
-        }
-        let rule = |caller: &&str| rules::number(caller);
-        let numbers: BTreeSet<String> = callers.iter().filter_map(rule).collect();
-        match numbers.len() {
-            0 => "all: the suite itself".to_owned(),
-            1..=14 => numbers.into_iter().collect::<Vec<_>>().join(", "),
-            _ => "most".to_owned(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `cargo xtask docs`: the pages that are made from the program itself, so that they cannot say anything else.
 
+mod calls;
 mod cli;
 mod contract;
 mod rules;
