@@ -24,6 +24,7 @@ mod machine;
 mod migrating;
 mod mysql;
 mod on_failure;
+mod original;
 mod outage;
 mod outcome;
 mod parameters;
