@@ -96,10 +96,13 @@ mod tests {
     use super::*;
 
     /// Pages that people and programs follow to the letter.
-    const PAGES: [&str; 12] = [
+    const PAGES: [&str; 15] = [
         "README.md",
         "AGENTS.md",
         "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/brief.md",
+        "docs/embedding.md",
         "docs/writing-a-driver.md",
         "docs/benchmarks.md",
         "docs/servers.md",
