@@ -45,6 +45,11 @@ fn filled(wanted: &str) -> Outcome<String> {
             let (file, name) = rest.split_once(' ').ok_or("no region")?;
             Ok(code(&region(&workspace::read(file)?, name)?))
         }
+        // FILE and a heading: what stands below it.
+        "section" => {
+            let (file, heading) = rest.split_once(' ').ok_or("no heading")?;
+            section(&workspace::read(file)?, heading)
+        }
         "constants" => Ok(constants(&workspace::read(rest)?)),
         "rules" => Ok(rules::list(&workspace::read("docs/driver-spec.md")?)),
         "subjects" => subjects(),
@@ -137,6 +142,14 @@ fn region(source: &str, name: &str) -> Outcome<String> {
     Ok(lines.join("\n"))
 }
 
+/// What stands below a heading, up to the next one of its level.
+fn section(page: &str, heading: &str) -> Outcome<String> {
+    let start = page.find(&format!("\n{heading}\n")).ok_or("not in the page")? + heading.len() + 2;
+    let level = heading.split(' ').next().unwrap_or_default();
+    let text = page[start..].split(&format!("\n{level} ")).next().unwrap_or_default();
+    Ok(text.trim().to_owned())
+}
+
 /// A table of constants with their comments.
 fn constants(source: &str) -> String {
     let mut table = "| name | meaning |\n| --- | --- |".to_owned();
@@ -198,6 +211,14 @@ mod tests {
     fn a_region_is_what_stands_between_its_marks() {
         let source = "fn a() {\n    // [one]\n    if b {\n        c();\n    }\n    // [end]\n}\n";
         assert_eq!(region(source, "one").unwrap().trim_end(), "if b {\n    c();\n}");
+    }
+
+    #[test]
+    fn a_section_ends_at_the_next_heading_of_its_level() {
+        let page = "# P\n\n## A\n\none\n\n### B\n\ntwo\n\n## C\n\nthree\n";
+        assert_eq!(section(page, "## A").unwrap(), "one\n\n### B\n\ntwo");
+        assert_eq!(section(page, "## C").unwrap(), "three");
+        assert!(section(page, "## D").is_err());
     }
 
     #[test]
