@@ -181,7 +181,7 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         // What an earlier run of the example has left is not part of it.
-        if ["out", ".osiris"].iter().any(|name| entry.file_name() == *name) {
+        if ["out", ".osiris", "target"].iter().any(|name| entry.file_name() == *name) {
             continue;
         }
         let target = to.join(entry.file_name());

@@ -29,6 +29,7 @@ mod mcp;
 mod migrating;
 mod mysql;
 mod on_failure;
+mod original;
 mod outage;
 mod outcome;
 mod parameters;

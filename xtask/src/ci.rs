@@ -8,7 +8,10 @@ use crate::duckdb::{self, Build};
 use crate::private::Private;
 use crate::services::Mode;
 use crate::test_drivers::{AS_FOR_TESTS, NEXTEST, Seeds};
-use crate::{Outcome, advisories, api, docs, layout, matrix, native, packages, readme, shell, test_drivers, tools};
+use crate::{
+    Outcome, advisories, api, docs, layout, matrix, native, outside, packages, readme, shell, test_drivers, tools,
+    workspace,
+};
 
 /// One thing that must hold.
 struct Phase {
@@ -37,7 +40,7 @@ const PHASES: &[Phase] = &[
     Phase { name: "features", about: "each feature of the facade compiles alone", run: features },
     Phase {
         name: "packages",
-        about: "each crate can be packaged, compiles from its package, and a driver outside of the workspace works with them",
+        about: "each crate can be packaged, compiles from its package, and drivers outside of the workspace work with them",
         run: packages::check,
     },
     Phase { name: "docs", about: "the generated reference is up to date", run: docs::check },
@@ -90,7 +93,8 @@ fn clock(time: Duration) -> String {
 }
 
 fn format() -> Outcome {
-    shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))
+    shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))?;
+    shell::run(shell::cargo(&["fmt", "--check"]).current_dir(workspace::root().join(outside::EXAMPLE)))
 }
 
 fn lint() -> Outcome {

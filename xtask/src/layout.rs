@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Outcome, workspace};
+use crate::{Outcome, outside, workspace};
 
 /// Our crates that a crate may depend on, apart from its tests. A driver that is not listed may use [`ANY_DRIVER`].
 const IMPORTS: &[(&str, &[&str])] = &[
@@ -49,7 +49,8 @@ pub(crate) fn check() -> Outcome {
 /// Every source file of our crates.
 fn sources() -> Outcome<Vec<PathBuf>> {
     let mut sources = Vec::new();
-    for directory in ["crates", "stand-ins", "tests", "benches", "xtask"] {
+    let example = format!("{}/src", outside::EXAMPLE);
+    for directory in ["crates", "stand-ins", "tests", "benches", "xtask", &example] {
         collect(&workspace::root().join(directory), &mut sources)?;
     }
     sources.sort();

@@ -105,11 +105,13 @@ mod tests {
     use super::*;
 
     /// Pages that people and programs follow to the letter.
-    const PAGES: [&str; 13] = [
+    const PAGES: [&str; 15] = [
         "README.md",
         "CONTRIBUTING.md",
         "AGENTS.md",
         "ARCHITECTURE.md",
+        "docs/brief.md",
+        "docs/embedding.md",
         "docs/writing-a-driver.md",
         "docs/benchmarks.md",
         "docs/servers.md",

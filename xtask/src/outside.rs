@@ -1,5 +1,5 @@
 //! A driver in a repository of its own: the manifest of a template with versions instead of the workspace's, and the program that has
-//! the driver beside those of Osiris.
+//! the driver beside those of Osiris. Besides those that are made of the templates there is one whose source is here, as an example.
 
 use std::path::Path;
 use std::process::Command;
@@ -116,9 +116,10 @@ fn main() -> ExitCode {{
     )
 }
 
-/// Makes a driver of each template outside of the workspace, beside `directory`. Runs the suite of the one for files, and a pipeline with
+/// Makes a driver of each template, and a copy of the example, outside of the workspace, beside `directory`. Runs the suite of the one for files, and a pipeline with
 /// its program; compiles the others. `sources` says in a manifest where our crates are.
 pub(crate) fn check(directory: &Path, sources: &str) -> Outcome {
+    check_example(&directory.with_file_name(format!("{NAME}-example")), sources)?;
     for kind in COMPILED {
         let directory = directory.with_file_name(format!("{NAME}-{kind}"));
         make(kind, &format!("{NAME}{kind}"), &directory, sources)?;
@@ -137,16 +138,43 @@ pub(crate) fn check(directory: &Path, sources: &str) -> Outcome {
     shell::run(Command::new(program).current_dir(directory).args(["run", "pipeline.yaml"]))
 }
 
-/// A crate of a template, with our crates from `sources` and the versions of our lock file.
-fn make(kind: &str, name: &str, directory: &Path, sources: &str) -> Outcome {
+/// Runs the tests of a copy of the example, and its pipeline with its program.
+fn check_example(directory: &Path, sources: &str) -> Outcome {
+    remove(directory)?;
+    for file in EXAMPLE_FILES {
+        workspace::write(directory.join(file), &workspace::read(format!("{EXAMPLE}/{file}"))?)?;
+    }
+    let manifest = workspace::read(format!("{EXAMPLE}/Cargo.toml"))?;
+    let (own, _) = manifest.split_once(PATCH).ok_or_else(|| format!("{EXAMPLE}/Cargo.toml: no {PATCH}"))?;
+    with_sources(directory, own, sources)?;
+    shell::run(&mut cargo(directory, &["test", "--quiet"]))?;
+    shell::run(&mut cargo(directory, &["run", "--quiet", "--", "run", "pipeline.yaml"]))?;
+    let written = workspace::read(directory.join("out/sections.csv"))?;
+    match written == EXAMPLE_RESULT {
+        true => Ok(()),
+        false => Err(format!("{EXAMPLE}: the pipeline wrote\n{written}\ninstead of\n{EXAMPLE_RESULT}")),
+    }
+}
+
+/// The manifest of a crate with what says where our crates are, and the versions of our lock file.
+fn with_sources(directory: &Path, manifest: &str, sources: &str) -> Outcome {
+    workspace::write(directory.join("Cargo.toml"), &format!("{manifest}\n{sources}"))?;
+    workspace::write(directory.join("Cargo.lock"), &workspace::read("Cargo.lock")?)
+}
+
+fn remove(directory: &Path) -> Outcome {
     if directory.exists() {
         std::fs::remove_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     }
+    Ok(())
+}
+
+/// A crate of a template, with our crates from `sources` and the versions of our lock file.
+fn make(kind: &str, name: &str, directory: &Path, sources: &str) -> Outcome {
+    remove(directory)?;
     new_driver::write_outside(kind, name, directory)?;
-    let manifest = directory.join("Cargo.toml");
-    let text = workspace::read(&manifest)?;
-    workspace::write(&manifest, &format!("{text}\n{sources}"))?;
-    workspace::write(directory.join("Cargo.lock"), &workspace::read("Cargo.lock")?)
+    let manifest = workspace::read(directory.join("Cargo.toml"))?;
+    with_sources(directory, &manifest, sources)
 }
 
 /// Cargo for such a crate, with the DuckDB of this checkout.
@@ -158,6 +186,13 @@ fn cargo(directory: &Path, arguments: &[&str]) -> Command {
     duckdb::announce_outside(&mut command);
     command
 }
+
+/// A component in a crate of its own: its directory, its files but the manifest, and what its pipeline writes.
+pub(crate) const EXAMPLE: &str = "examples/own-driver";
+const EXAMPLE_FILES: [&str; 4] = ["src/main.rs", "src/ini.rs", "app.ini", "pipeline.yaml"];
+const EXAMPLE_RESULT: &str = "n,section\n1,\"\"\n1,database\n2,web\n";
+/// Where its manifest says that our crates are those of this checkout.
+const PATCH: &str = "[patch.crates-io]";
 
 /// The kinds of drivers whose crates are compiled and not run: their suites run in the workspace.
 const COMPILED: [&str; 2] = ["http", "sql"];
@@ -195,5 +230,27 @@ mod tests {
              serde = { version = \"1.0\", features = [\"rc\"] }\n\n[workspace]\n"
         );
         assert!(manifest("[dependencies]\nnothing.workspace = true\n", ours).unwrap_err().contains("no `nothing`"));
+    }
+
+    #[test]
+    fn g58_the_example_names_our_versions_and_no_other_crate() {
+        let (ours, example) =
+            (workspace::read("Cargo.toml").unwrap(), workspace::read(format!("{EXAMPLE}/Cargo.toml")).unwrap());
+        let dependencies = section_of(&example, "[dependencies]").unwrap().trim();
+        assert_eq!(dependencies.lines().count(), 2, "{dependencies}");
+        for line in dependencies.lines() {
+            let (name, value) = line.split_once(" = ").unwrap();
+            let wanted = dependency(name, &ours).unwrap();
+            let version = |table: &str| table.split("version = ").nth(1).unwrap().split('"').nth(1).unwrap().to_owned();
+            assert_eq!(version(value), version(&wanted), "{name}");
+        }
+        for key in ["edition", "rust-version"] {
+            let line = package_line(&format!("{key}.workspace = true"), &ours).unwrap().unwrap();
+            assert!(example.contains(&line), "{line}");
+        }
+        assert!(example.contains("\n[workspace]\n") && example.contains(PATCH));
+        for file in EXAMPLE_FILES {
+            assert!(workspace::root().join(EXAMPLE).join(file).is_file(), "{file}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::args::Args;
+use crate::duckdb::Build;
 use crate::workspace::{self, Package};
 use crate::{Outcome, advisories, packages, shell};
 
@@ -15,6 +16,7 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     check_versions(&workspace::read("Cargo.toml")?, &version)?;
     advisories::require()?;
     packages::check()?;
+    check_oldest_compiler()?;
     let published = workspace::packages()?;
     let names: Vec<String> =
         published.iter().filter_map(|package| foreign(package).transpose()).collect::<Outcome<_>>()?;
@@ -65,6 +67,20 @@ fn other_than(package: &Package, said: &str) -> Option<String> {
     (!ours).then(|| format!("{} {version}: {description}", package.name))
 }
 
+/// The oldest compiler that is supported compiles everything.
+fn check_oldest_compiler() -> Outcome {
+    let version = oldest_compiler(&workspace::read("Cargo.toml")?)?;
+    let mut check = Command::new("rustup");
+    check.args(["run", "--install", &version, "cargo", "check", "--locked", "--quiet", "--all-targets"]);
+    shell::run(check.args(Build::of_checkout().workspace()).current_dir(workspace::root()))
+        .map_err(|error| format!("{error}\nhint: `rust-version` in Cargo.toml says that Rust {version} compiles this"))
+}
+
+fn oldest_compiler(manifest: &str) -> Outcome<String> {
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'));
+    version.map(str::to_owned).ok_or_else(|| "Cargo.toml: no `rust-version`".to_owned())
+}
+
 fn check_clean(status: &str) -> Outcome {
     match status.lines().next() {
         None => Ok(()),
@@ -97,6 +113,12 @@ fn check_versions(manifest: &str, version: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p21_the_oldest_compiler_is_that_of_the_workspace() {
+        assert_eq!(oldest_compiler("[workspace.package]\nrust-version = \"1.90\"\n").unwrap(), "1.90");
+        assert!(oldest_compiler(&workspace::read("Cargo.toml").unwrap()).is_ok());
+    }
 
     #[test]
     fn a_release_needs_its_heading_with_text_below() {

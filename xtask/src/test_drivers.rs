@@ -1,5 +1,6 @@
 //! `cargo xtask test-drivers`: every test of the workspace, or those of one driver, with the servers they need.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::args::Args;
@@ -87,11 +88,15 @@ pub(crate) fn run(driver: Option<&str>, mode: Mode, seeds: Seeds, private: Optio
 /// The last line: how many tests were not run, and which services they need.
 fn summary(skipped: &[impl AsRef<str>], log: &str) -> String {
     let services: Vec<String> = skipped.iter().map(|service| format!("`{}`", service.as_ref())).collect();
+    // A service by its name, what a server lacks by a description.
+    let named = |what: &str| if what.contains(' ') { what.to_owned() } else { format!("`{what}`") };
+    let lacking: BTreeSet<String> = log.lines().map(named).collect();
+    let lacking = lacking.into_iter().collect::<Vec<_>>().join(" or ");
     match (log.lines().count(), services.is_empty()) {
         (0, true) => "every test was run".to_owned(),
         (0, false) => format!("SKIPPED: no test, although {} cannot be had", services.join(", ")),
-        (1, _) => format!("SKIPPED: 1 test, which needs {}, was not run", services.join(" or ")),
-        (tests, _) => format!("SKIPPED: {tests} tests, which need {}, were not run", services.join(" or ")),
+        (1, _) => format!("SKIPPED: 1 test, which needs {lacking}, was not run"),
+        (tests, _) => format!("SKIPPED: {tests} tests, which need {lacking}, were not run"),
     }
 }
 
@@ -170,6 +175,8 @@ mod tests {
         assert_eq!(summary(&["mariadb"], "mariadb\n"), "SKIPPED: 1 test, which needs `mariadb`, was not run");
         let both = summary(&["mariadb", "mysql"], "mariadb\nmysql\nmysql\n");
         assert_eq!(both, "SKIPPED: 3 tests, which need `mariadb` or `mysql`, were not run");
+        let lacking = summary(&[] as &[&str], "the extension `hstore` of PostgreSQL\n");
+        assert_eq!(lacking, "SKIPPED: 1 test, which needs the extension `hstore` of PostgreSQL, was not run");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) fn named_twice(field: &str, names: &[String]) -> Vec<Problem> {
 /// The problem with a limit of rejects where there are none.
 pub(crate) fn max_rejects(on_bad_lines: OnBadLines, max_rejects: u64) -> Option<Problem> {
     (max_rejects > 0 && on_bad_lines == OnBadLines::Error).then(|| {
-        Problem::error("/max_rejects", "has no effect with `on_bad_lines: error`")
+        Problem::error("/max_rejects", "`max_rejects` has no effect with `on_bad_lines: error`")
             .with_hint("set `on_bad_lines: reject`")
     })
 }

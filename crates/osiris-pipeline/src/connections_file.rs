@@ -16,6 +16,8 @@ use crate::yaml::{self, Entry, Node, NodeKind};
 
 /// The name of the file.
 pub const CONNECTIONS_FILE: &str = "osiris_connections.yaml";
+/// What files of the original Osiris have beside the connections: names for several of them.
+const GROUPS: &str = "groups";
 
 /// The connections of a project with the file they came from.
 #[derive(Debug, Clone, Default)]
@@ -212,7 +214,10 @@ fn warn_literal(reference: &ConnectionRef, entry: &Entry, source: &Arc<SourceFil
 
 fn check_top(tree: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {
     for entry in tree.as_mapping().unwrap_or_default() {
-        if !matches!(entry.key.as_str(), "version" | "connections") {
+        if entry.key == GROUPS {
+            let message = format!("`{GROUPS}` has no effect: a step names its connection");
+            diagnostics.push(Diagnostic::warning(message).at(source, entry.key_span).with_hint("remove it"));
+        } else if !matches!(entry.key.as_str(), "version" | "connections") {
             let message = format!("unknown key `{}` in the connections file", entry.key);
             let hint = "known keys: version, connections; a family stands under `connections`";
             let diagnostic = Diagnostic::error(message).with_code(Code::UnknownField);
@@ -221,7 +226,9 @@ fn check_top(tree: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostic
     }
     // The original Osiris writes "1.0", and often nothing.
     let is_one = |entry: &Entry| {
-        entry.value.to_json().as_f64() == Some(1.0) || matches!(entry.value.as_str(), Some("1" | "1.0"))
+        entry.value.is_null()
+            || entry.value.to_json().as_f64() == Some(1.0)
+            || matches!(entry.value.as_str(), Some("1" | "1.0"))
     };
     if let Some(entry) = tree.entry("version").filter(|entry| !is_one(entry)) {
         let message = "this version of the connections file is not supported";

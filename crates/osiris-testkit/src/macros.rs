@@ -2,7 +2,8 @@
 
 /// Makes a module of tests, one for every rule that a component of this role has to keep, named after the rule.
 ///
-/// The first word is the role: `extract`, `transform` or `write`. The second is the name of the module. The third is an
+/// The first word is the role: `extract`, `transform` or `write`. The second is the name of the module, which hides a crate of the
+/// same name in this file: for a crate `acme` write `acme_extractor`, not `acme`. The third is an
 /// expression that makes a [`Subject`](crate::Subject), for a writer a [`Destination`](crate::Destination); each test makes
 /// its own.
 ///

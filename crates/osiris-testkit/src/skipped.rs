@@ -1,4 +1,4 @@
-//! Services that this run of the tests does without. `cargo xtask test-drivers` names them, and counts the tests that were left out.
+//! Services, and parts of them, that this run of the tests does without. `cargo xtask test-drivers` names them, and counts the tests that were left out.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -18,6 +18,13 @@ pub(crate) fn is_skipped(service: &str) -> bool {
         ONCE.call_once(|| log(service));
     }
     is_skipped
+}
+
+/// Says that a test is left out because the server lacks something, and counts it.
+#[expect(clippy::print_stdout, reason = "a test that is left out must be seen")]
+pub(crate) fn leave_out(what: &str) {
+    println!("SKIPPED: this test needs {what}");
+    log(what);
 }
 
 /// A log that cannot be written makes the count wrong and no test.

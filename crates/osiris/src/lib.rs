@@ -20,12 +20,17 @@ pub use osiris_driver_posthog as posthog;
 pub use osiris_driver_sqlite as sqlite;
 #[cfg(feature = "supabase")]
 pub use osiris_driver_supabase as supabase;
+#[cfg(feature = "testkit")]
+pub use osiris_testkit as testkit;
 
-pub use osiris_core::{Error, ErrorKind, Registry, Result};
+pub use osiris_core::{
+    CancellationToken, Code, Error, ErrorKind, Progress, Registry, Reject, RejectFile, RejectReason, Result, StepCounts,
+};
 pub use osiris_pipeline::run::run;
 pub use osiris_pipeline::{
-    ConnectionsFile, Diagnostics, Environment, Outcome, Plan, PlanOptions, Project, RunOptions, RunReport, Settings,
-    Silent, SourceFile,
+    ConnectionsFile, Diagnostic, Diagnostics, Environment, Ledger, LedgerStep, Observer, Outcome, PastRun, Plan,
+    PlanOptions, PlannedStep, Project, RunOptions, RunReport, Runs, Settings, Silent, SourceFile, StepReport,
+    StepStatus, StoreChoice, Wait,
 };
 
 /// Each family with the feature that brings it, for the error at a component that is not compiled in.

@@ -2,15 +2,11 @@
 //!
 //! The text is in `contract.md` beside this file. A line `{{...}}` in it stands for something of the source.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
-
+use super::calls::Calls;
 use super::rules;
 use crate::{Outcome, outside, workspace};
 
 const TEXT: &str = "xtask/src/docs/contract.md";
-const SUITE: &str = "crates/osiris-testkit/src/suite";
 const SUBJECT: &str = "crates/osiris-testkit/src/subject.rs";
 
 /// The page as it should be.
@@ -48,6 +44,11 @@ fn filled(wanted: &str) -> Outcome<String> {
         "region" => {
             let (file, name) = rest.split_once(' ').ok_or("no region")?;
             Ok(code(&region(&workspace::read(file)?, name)?))
+        }
+        // FILE and a heading: what stands below it.
+        "section" => {
+            let (file, heading) = rest.split_once(' ').ok_or("no heading")?;
+            section(&workspace::read(file)?, heading)
         }
         "constants" => Ok(constants(&workspace::read(rest)?)),
         "rules" => Ok(rules::list(&workspace::read("docs/driver-spec.md")?)),
@@ -141,6 +142,14 @@ fn region(source: &str, name: &str) -> Outcome<String> {
     Ok(lines.join("\n"))
 }
 
+/// What stands below a heading, up to the next one of its level.
+fn section(page: &str, heading: &str) -> Outcome<String> {
+    let start = page.find(&format!("\n{heading}\n")).ok_or("not in the page")? + heading.len() + 2;
+    let level = heading.split(' ').next().unwrap_or_default();
+    let text = page[start..].split(&format!("\n{level} ")).next().unwrap_or_default();
+    Ok(text.trim().to_owned())
+}
+
 /// A table of constants with their comments.
 fn constants(source: &str) -> String {
     let mut table = "| name | meaning |\n| --- | --- |".to_owned();
@@ -161,7 +170,7 @@ fn constants(source: &str) -> String {
 
 /// The methods of a subject, and the rules that call each.
 fn subjects() -> Outcome<String> {
-    let calls = Calls::read(&workspace::root().join(SUITE))?;
+    let calls = Calls::read()?;
     let source = workspace::read(SUBJECT)?;
     let mut table = "| method | what it says | rules |\n| --- | --- | --- |".to_owned();
     for of in ["pub trait Subject", "pub trait Destination"] {
@@ -184,45 +193,6 @@ fn subjects() -> Outcome<String> {
     Ok(table)
 }
 
-/// Which function of the suite mentions which names.
-struct Calls(BTreeMap<String, BTreeSet<String>>);
-
-impl Calls {
-    fn read(directory: &Path) -> Outcome<Self> {
-        let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
-        let mut calls = BTreeMap::new();
-        for entry in fs::read_dir(directory).map_err(failed)? {
-            let source = fs::read_to_string(entry.map_err(failed)?.path()).map_err(failed)?;
-            for body in source.split("fn ").skip(1) {
-                let mut names = body.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map(str::to_owned);
-                let Some(name) = names.next() else { continue };
-                calls.entry(name).or_insert_with(BTreeSet::new).extend(names);
-            }
-        }
-        Ok(Self(calls))
-    }
-
-    /// The rules whose functions call `name`, themselves or through others of the suite.
-    fn rules(&self, name: &str) -> String {
-        let mut callers = BTreeSet::from([name]);
-        loop {
-            let more = self.0.iter().filter(|(_, names)| callers.iter().any(|callee| names.contains(*callee)));
-            let more: BTreeSet<&str> = more.map(|(caller, _)| caller.as_str()).chain(callers.iter().copied()).collect();
-            if more.len() == callers.len() {
-                break;
-            }
-            callers = more;
-        }
-        let rule = |caller: &&str| rules::number(caller);
-        let numbers: BTreeSet<String> = callers.iter().filter_map(rule).collect();
-        match numbers.len() {
-            0 => "all: the suite itself".to_owned(),
-            1..=14 => numbers.into_iter().collect::<Vec<_>>().join(", "),
-            _ => "most".to_owned(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +211,14 @@ mod tests {
     fn a_region_is_what_stands_between_its_marks() {
         let source = "fn a() {\n    // [one]\n    if b {\n        c();\n    }\n    // [end]\n}\n";
         assert_eq!(region(source, "one").unwrap().trim_end(), "if b {\n    c();\n}");
+    }
+
+    #[test]
+    fn a_section_ends_at_the_next_heading_of_its_level() {
+        let page = "# P\n\n## A\n\none\n\n### B\n\ntwo\n\n## C\n\nthree\n";
+        assert_eq!(section(page, "## A").unwrap(), "one\n\n### B\n\ntwo");
+        assert_eq!(section(page, "## C").unwrap(), "three");
+        assert!(section(page, "## D").is_err());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `cargo xtask docs`: the pages that are made from the program itself, so that they cannot say anything else.
 
+mod brief;
+mod calls;
 pub(crate) mod cli;
 mod contract;
 mod rules;
@@ -27,8 +29,9 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     Ok(())
 }
 
-/// Fails when a page is not what the program says.
+/// Fails when a page is not what the program says, or names what is not there.
 pub(crate) fn check() -> Outcome {
+    brief::check()?;
     let stale: Vec<&str> = pages()?
         .into_iter()
         .filter(|(path, text)| workspace::read(path).ok().as_ref() != Some(text))

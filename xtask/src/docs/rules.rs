@@ -105,4 +105,24 @@ mod tests {
         assert_eq!(page.lines().filter(|line| line.starts_with("| DRV-")).count(), 32);
         assert_eq!(page.lines().filter(|line| line.starts_with("| CRT-")).count(), 10);
     }
+
+    #[test]
+    fn g85_a_rule_is_for_the_roles_that_the_suite_tries_it_on() {
+        let suite = workspace::read("crates/osiris-testkit/src/macros.rs").unwrap();
+        let roles = ["extract", "transform", "write"].map(|role| {
+            let tests = suite.split(&format!("({role}, $module")).nth(1).unwrap();
+            (&role[..1], tests.split("\n    };").next().unwrap())
+        });
+        let page = workspace::read("docs/driver-spec.md").unwrap();
+        for line in page.lines().filter(|line| line.starts_with("| DRV-") || line.starts_with("| CRT-")) {
+            let cells: Vec<&str> = line.split(" | ").collect();
+            let rule = cells[0].trim_start_matches("| ").to_lowercase().replace('-', "_") + "_";
+            for (letter, tests) in roles {
+                let letter = letter.to_uppercase();
+                let is_for = cells[2].split(' ').any(|word| [letter.as_str(), "all", "declared"].contains(&word));
+                assert_eq!(tests.contains(&rule), is_for, "{}: {}, {letter}", cells[0], cells[2]);
+            }
+            assert!(!cells[3].starts_with('-'), "{}: no test", cells[0]);
+        }
+    }
 }

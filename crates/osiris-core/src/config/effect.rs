@@ -14,7 +14,7 @@ impl ConfigSchema {
         let warning = |(name, schema): (&str, &Value)| {
             let (reason, given) = (schema[NO_EFFECT].as_str()?, value.get(name)?);
             let is_default = given.is_null() || schema.get("default") == Some(given);
-            let message = format!("has no effect: {reason}");
+            let message = format!("`{name}` has no effect: {reason}");
             (!is_default).then(|| Problem::warning(format!("/{}", escape(name)), message).with_hint("remove it"))
         };
         self.fields().filter_map(warning).collect()
@@ -50,8 +50,8 @@ mod tests {
         assert_eq!(
             found(json!({"chunk_size": 5, "refresh": true, "path": "p"})),
             [
-                "chunk_size: has no effect: rows are streamed (remove it)",
-                "refresh: has no effect: there is no token (remove it)"
+                "chunk_size: `chunk_size` has no effect: rows are streamed (remove it)",
+                "refresh: `refresh` has no effect: there is no token (remove it)"
             ]
         );
         assert!(found(json!({"chunk_size": null, "refresh": false, "path": "p"})).is_empty());

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod effect;
+mod refused;
 
 use std::collections::BTreeSet;
 
@@ -14,9 +15,6 @@ use serde_json::Value;
 
 use crate::problem::{KNOWN_FIELDS, nearest};
 use crate::{Code, Problem};
-
-/// The words that a field refuses although other components know them, with the reasons.
-const REFUSED_WORDS: &str = "x-refused-words";
 
 /// The schema of one configuration or connection type, compiled once.
 pub struct ConfigSchema {
@@ -133,21 +131,9 @@ impl ConfigSchema {
             return vec![Problem::error(pointer, message)];
         }
         match error.kind() {
-            ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
-                .iter()
-                .map(|name| {
-                    let problem =
-                        Problem::error(format!("{pointer}/{}", escape(name)), format!("unknown field `{name}`"))
-                            .of_name()
-                            .with_code(Code::UnknownField);
-                    let known = self.names_at(&pointer);
-                    match nearest(name, known.iter().map(String::as_str)) {
-                        Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
-                        None if known.is_empty() => problem,
-                        None => problem.with_hint(format!("{KNOWN_FIELDS}{}", known.join(", "))),
-                    }
-                })
-                .collect(),
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                unexpected.iter().map(|name| self.unknown(&pointer, name, &error.instance()[name.as_str()])).collect()
+            }
             ValidationErrorKind::Required { property } => {
                 let name = property.as_str().map_or_else(|| property.to_string(), str::to_owned);
                 vec![Problem::error(pointer, format!("missing field `{name}`")).with_code(Code::MissingField)]
@@ -178,6 +164,22 @@ impl ConfigSchema {
         }
     }
 
+    /// A field that the object at `pointer` does not have.
+    fn unknown(&self, pointer: &str, name: &str, value: &Value) -> Problem {
+        let problem = Problem::error(format!("{pointer}/{}", escape(name)), format!("unknown field `{name}`"))
+            .of_name()
+            .with_code(Code::UnknownField);
+        if let Some(instead) = refused::instead(self.schema_at(pointer), name, value) {
+            return problem.with_hint(instead);
+        }
+        let known = self.names_at(pointer);
+        match nearest(name, known.iter().map(String::as_str)) {
+            Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
+            None if known.is_empty() => problem,
+            None => problem.with_hint(format!("{KNOWN_FIELDS}{}", known.join(", "))),
+        }
+    }
+
     /// A value that fits none of the alternatives. Where these are a list of words, the nearest one is suggested.
     fn not_one_of(&self, pointer: String, found: &Value) -> Problem {
         let mut options = Vec::new();
@@ -187,7 +189,7 @@ impl ConfigSchema {
             return Problem::error(pointer, format!("expected {wanted}, found {}", describe(found)));
         };
         // A word that others know is refused with the reason: the nearest word would do something else.
-        if let Some(reason) = self.schema_at(&pointer)[REFUSED_WORDS][word.as_str()].as_str() {
+        if let Some(reason) = refused::reason(self.schema_at(&pointer), word) {
             return Problem::error(pointer, format!("`{word}` is not supported: {reason}"))
                 .with_hint(format!("supported: {}", options.join(", ")));
         }

@@ -18,7 +18,7 @@ pub(super) fn misplaced(config: &Value, schema: &ConfigSchema, connection: &Conf
 }
 
 fn problem(name: &str) -> Problem {
-    let message = format!("is an API key or an access token, but `{name}` of a step is not a secret");
+    let message = format!("`{name}` of a step holds an API key or an access token, but is not a secret");
     Problem::error(format!("/{}", escape(name)), message).with_code(Code::LiteralSecret).with_hint(
         "set it in the connection, as a variable: `${VARIABLE}`; it was exposed in a pipeline file, so replace it with a \
          new one",
@@ -74,5 +74,9 @@ mod tests {
         assert_eq!(found(json!({"columns": ["id", token]})), ["/columns"]);
         assert_eq!(found(json!({"columns": {"a": {token: 1}}})), ["/columns"]);
         assert!(found(json!({"columns": ["id", "key"], "path": token})).is_empty());
+        let all =
+            misplaced(&json!({"columns": token}), &ConfigSchema::of::<Config>(), &ConfigSchema::of::<Connection>());
+        let message = "`columns` of a step holds an API key or an access token, but is not a secret";
+        assert_eq!(all[0].message, message, "the first line says which field it is");
     }
 }

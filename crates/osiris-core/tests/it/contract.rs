@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use osiris_core::DRY_RUN_ROWS;
 use osiris_core::prelude::*;
+use osiris_core::state::refuse_unknown_fields;
+use serde_json::json;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -181,17 +183,62 @@ async fn closed_in_any_case(connection: &Server) -> Result<Extracted> {
 }
 // [end]
 
+// [crt_008]
+fn offset_or_the_beginning(saved: Option<&Value>) -> u64 {
+    saved.and_then(|saved| saved["offset"].as_u64()).unwrap_or(0) // wrong: a state that nobody understands is a fresh start
+}
+
+fn offset(saved: Option<&Value>) -> Result<u64> {
+    let Some(saved) = saved else { return Ok(0) }; // the first run; `saved` is `Step::state`
+    refuse_unknown_fields(saved, &["offset"])?; // right: nor is a state of a later version half understood
+    saved["offset"].as_u64().ok_or_else(|| {
+        Error::validation("the saved offset is not a number").with_hint("remove the state to start anew")
+    })
+}
+
+fn with_offset(read: u64, offset: u64) -> Extracted {
+    Extracted::rows(read).with_state(json!({"offset": offset})) // right: saved when everything downstream has succeeded
+}
+// [end]
+
+// [transform]
+/// Counts the rows of its input.
+struct Counter;
+
+impl Component for Counter {
+    const SPEC: ComponentSpec = ComponentSpec::new("counter.processor", "1.0.0", Role::Transform, "Counts rows");
+    type Connection = NoConnection;
+    type Config = Wanted;
+}
+
+#[async_trait]
+impl Transform for Counter {
+    async fn transform(
+        &self,
+        step: &Step<'_, Self>,
+        inputs: &Inputs,
+        out: &TableSink,
+        _: &ExecutionContext,
+    ) -> Result<()> {
+        let input = inputs.single(step.input_step())?; // the only one, or the one that `input_step` names
+        let select = format!("SELECT count(*) AS n FROM {}", input.sql());
+        out.call(move |transaction| transaction.create_table_as(&select, &|_| false)).await?;
+        Ok(())
+    }
+}
+// [end]
+
 fn wanted(json: Value) -> Wanted {
     serde_json::from_value(json).unwrap()
 }
 
 #[test]
 fn what_the_page_calls_right_is_right() {
-    let json = serde_json::json!({"table": "t", "query": "SELECT 1"});
+    let json = json!({"table": "t", "query": "SELECT 1"});
     assert_eq!(all_problems(&wanted(json)).len(), 1);
-    assert_eq!(all_problems(&wanted(serde_json::json!({}))).len(), 1);
-    let exact = wanted(serde_json::json!({"table": "t"}));
-    let rounds = wanted(serde_json::json!({"table": "t", "round": true}));
+    assert_eq!(all_problems(&wanted(json!({}))).len(), 1);
+    let exact = wanted(json!({"table": "t"}));
+    let rounds = wanted(json!({"table": "t", "round": true}));
     for (digits, expected) in
         [("12.34", (1234, false)), ("7", (700, false)), ("0.5", (50, false)), ("1.500", (150, false))]
     {
@@ -203,4 +250,11 @@ fn what_the_page_calls_right_is_right() {
     assert!(too_many_requests(Duration::from_secs(7)).is_retryable());
     let refused = by_what_happened(std::io::ErrorKind::ConnectionRefused.into(), "db:5432");
     assert!(refused.is_retryable() && refused.is_connection_failed());
+    assert_eq!(offset(None).unwrap(), 0);
+    assert_eq!(offset(Some(&json!({"offset": 5}))).unwrap(), 5);
+    for unreadable in [json!({"offset": 5, "part": 1}), json!({"offset": "5"}), json!(5)] {
+        assert!(offset(Some(&unreadable)).is_err(), "{unreadable}");
+    }
+    assert_eq!(with_offset(1, 2), Extracted::rows(1).with_state(json!({"offset": 2})));
+    Registry::new().processor(Counter).add().unwrap();
 }

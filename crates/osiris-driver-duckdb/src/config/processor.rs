@@ -13,7 +13,7 @@ pub struct ProcessorConfig {
     /// every upstream step by its id (quoted if it has special characters, or with `_` in their place), by its key
     /// under `inputs`, as `df_<step>`, and a single input also as `input` or `input_df`. `now()`, `today()` and
     /// `current_date` are the start of the run.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-aliases" = ["sql"]))]
     pub query: String,
     /// Assertions on the result. Failing rows are kept in the rejects of the step; a failed assertion fails the step
     /// (exit code 3) unless its severity is `warn`. Default: none.

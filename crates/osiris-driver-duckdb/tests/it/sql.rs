@@ -72,3 +72,12 @@ async fn a_dry_run_binds_the_query_and_skips_the_assertions() {
     request.dry_run = true;
     assert_eq!(step.run(&request, &inputs, &run.context.step("dry")).await.unwrap().rows, 0);
 }
+
+#[tokio::test]
+async fn g45_the_query_may_be_called_sql() {
+    let run = Run::new();
+    let output = run.process(json!({"sql": "SELECT 5 AS i"}), Inputs::default()).await.unwrap();
+    assert_eq!(run.rows(&output.table.unwrap()).await, ["5"]);
+    let problems = run.prepare(&json!({"sql": "DELETE FROM t"})).config_problems().to_vec();
+    assert!(problems.len() == 1 && problems[0].pointer == "/query", "{problems:?}");
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Materialize, NO_KEYS, WriteMode};
+use super::{Materialize, NO_KEYS, NOT_DROPPED, WriteMode};
 
 /// The row with the column names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -181,6 +181,7 @@ pub struct CsvExtractorConfig {
     /// How to handle a line with too many or too few fields, or a value that does not fit its configured type: `error`
     /// (default), or `reject`, which stores the line in the rejects.
     #[serde(default)]
+    #[schemars(extend("x-refused-words" = {"skip": NOT_DROPPED, "warn": NOT_DROPPED}))]
     pub on_bad_lines: OnBadLines,
     /// Maximum number of rejects. Default 0.
     #[serde(default)]

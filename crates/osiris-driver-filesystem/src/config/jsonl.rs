@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{AddFilename, NO_KEYS, OnBadLines, ReadCompression, WriteColumns, WriteCompression, WriteMode};
+use super::{
+    AddFilename, NO_KEYS, NOT_DROPPED, OnBadLines, ReadCompression, WriteColumns, WriteCompression, WriteMode,
+};
 
 /// Configuration of `filesystem.jsonl_extractor`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -42,6 +44,7 @@ pub struct JsonlExtractorConfig {
     /// does not fit its configured type: `error` (default), or `reject`, which stores the line in the rejects. Bytes that are
     /// not UTF-8 are always an error.
     #[serde(default)]
+    #[schemars(extend("x-refused-words" = {"skip": NOT_DROPPED, "warn": NOT_DROPPED}))]
     pub on_bad_lines: OnBadLines,
     /// Maximum number of rejects. Default 0.
     #[serde(default)]

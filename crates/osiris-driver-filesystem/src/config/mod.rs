@@ -120,6 +120,9 @@ pub enum Materialize {
 /// Why a file has no `upsert`.
 const NO_KEYS: &str = "a file has no key by which a row could be found and replaced";
 
+/// Why no line of a file is left out without a trace.
+const NOT_DROPPED: &str = "no line is dropped: `reject` with `max_rejects` keeps bad lines in the rejects of the run";
+
 /// How to handle an existing file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(from = "ModeName")]

@@ -224,7 +224,7 @@ async fn every_problem_of_a_configuration_is_reported_at_once() {
       - dtype.b: invalid type `DECIMAL(40,2)`: at most 38 digits, and a scale no greater than the number of digits
       - path: `ftp://` is not supported (use a local path, or an address of `s3://`, `gs://`, `az://` or `https://`)
       - columns.1: `A` is named twice
-      - max_rejects: has no effect with `on_bad_lines: error` (set `on_bad_lines: reject`)
+      - max_rejects: `max_rejects` has no effect with `on_bad_lines: error` (set `on_bad_lines: reject`)
     hint: fix them all and run again
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "delimitre": ";", "limit": -1})).await, @"

@@ -458,5 +458,24 @@ async fn a_field_without_effect_is_a_warning() {
     osiris_driver_filesystem::register(&mut registry).unwrap();
     let prepared = registry.get("filesystem.csv_extractor").unwrap().prepare(&config, None, &bench.data());
     let problems: Vec<String> = prepared.config_problems().iter().map(ToString::to_string).collect();
-    assert_eq!(problems, ["chunk_size: has no effect: rows are streamed (remove it)"]);
+    assert_eq!(problems, ["chunk_size: `chunk_size` has no effect: rows are streamed (remove it)"]);
+}
+
+#[test]
+fn lines_that_others_drop_are_refused_with_what_keeps_them() {
+    let bench = Bench::new();
+    let mut registry = osiris_core::Registry::new();
+    osiris_driver_filesystem::register(&mut registry).unwrap();
+    for component in ["filesystem.csv_extractor", "filesystem.jsonl_extractor"] {
+        for word in ["skip", "warn"] {
+            let config = json!({"path": "t", "on_bad_lines": word});
+            let prepared = registry.get(component).unwrap().prepare(&config, None, &bench.data());
+            let problems: Vec<String> = prepared.config_problems().iter().map(ToString::to_string).collect();
+            let expected = format!(
+                "on_bad_lines: `{word}` is not supported: no line is dropped: `reject` with `max_rejects` keeps bad lines in the \
+                 rejects of the run (supported: error, reject)"
+            );
+            assert_eq!(problems, [expected]);
+        }
+    }
 }

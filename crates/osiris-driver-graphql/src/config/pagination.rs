@@ -39,7 +39,7 @@ pub struct Pagination {
     /// Where the server's own count of all rows is, such as `data.users.totalCount` or `data._allUsersMeta.count`. If fewer rows come than
     /// it says at first, the step fails, unless `max_pages` ended it, or the query itself requests a part of the list. By cursor rows may
     /// be deleted meanwhile: the first page, requested once more, then counts fewer. Default: the `totalCount` that the query selects
-    /// next to the rows.
+    /// next to the rows, or the `count` in `_usersMeta` next to a list `users`.
     #[serde(default)]
     pub total: Option<String>,
     /// The variable of the query that takes `page_size`. Default: none. With it, a page that is too large for the

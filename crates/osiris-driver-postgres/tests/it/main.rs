@@ -6,6 +6,7 @@ mod cursor;
 mod cursor_bounds;
 mod discover;
 mod doctor;
+mod extensions;
 mod extract;
 mod extract_conformance;
 mod families;

@@ -108,7 +108,7 @@ impl ExtractorConfig {
         let mut problems = Vec::new();
         let mut meaningless = |field: &str, is_set: bool, why: &str| {
             if is_set {
-                let message = format!("has no effect with `data_type: {}`: {why}", self.data_type.name());
+                let message = format!("`{field}` has no effect with `data_type: {}`: {why}", self.data_type.name());
                 problems.push(Problem::error(format!("/{field}"), message).with_hint("remove it"));
             }
         };

@@ -174,8 +174,8 @@ fn problems_of_a_configuration_come_all_at_once() {
     max_requests_per_minute: 0 is too small: at least 1
     page_size: 50 is too small: at least 100
 
-    event_types: has no effect with `data_type: sessions`: only events have types (remove it)
-    properties: has no effect with `data_type: sessions`: only events and persons have properties (remove it)
+    event_types: `event_types` has no effect with `data_type: sessions`: only events have types (remove it)
+    properties: `properties` has no effect with `data_type: sessions`: only events and persons have properties (remove it)
     until: must be after `initial_since`
 
     event_types.0: must not be empty

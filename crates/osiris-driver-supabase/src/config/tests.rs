@@ -200,13 +200,19 @@ fn g17_g18_fields_without_effect_are_warned_about_unless_they_have_their_default
     };
     let plain = json!({"url": "http://h", "key": "k"});
     let found = warnings("supabase.extractor", json!({"table": "t", "tables": ["a"]}), plain.clone());
-    assert_eq!(found, ["tables: has no effect: discovery reads the tables from the server (remove it)"]);
+    assert_eq!(found, ["tables: `tables` has no effect: discovery reads the tables from the server (remove it)"]);
     let refreshing = json!({"url": "http://h", "key": "k", "auto_refresh_token": true});
     let found = warnings("supabase.extractor", json!({"table": "t"}), refreshing.clone());
-    assert_eq!(found, ["auto_refresh_token: has no effect: a key is no session that expires (remove it)"]);
+    assert_eq!(
+        found,
+        ["auto_refresh_token: `auto_refresh_token` has no effect: a key is no session that expires (remove it)"]
+    );
     for returning in [json!("representation"), json!("*"), json!(["id", "name"]), json!([])] {
         let found = warnings("supabase.writer", json!({"table": "t", "returning": returning}), plain.clone());
-        assert!(found.len() == 1 && found[0].starts_with("returning: has no effect"), "{returning}: {found:?}");
+        assert!(
+            found.len() == 1 && found[0].starts_with("returning: `returning` has no effect"),
+            "{returning}: {found:?}"
+        );
     }
     let defaults = json!({"url": "http://h", "key": "k", "auto_refresh_token": false});
     assert!(warnings("supabase.writer", json!({"table": "t", "returning": "minimal"}), defaults).is_empty());

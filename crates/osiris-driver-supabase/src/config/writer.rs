@@ -76,6 +76,15 @@ impl From<ReturningForm> for Returning {
 /// Configuration of `supabase.writer`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-refused-fields" = {"prefer": {
+    "resolution=merge-duplicates": "write `mode: upsert` and `key`",
+    "resolution=ignore-duplicates": "write `on_conflict: ignore` and `key`",
+    "tx=": "remove it: `osiris run --dry-run` checks a write without changing anything",
+    "return=": "write `returning`",
+    "count=": "remove it: every run counts the rows that were written",
+    "missing=": "write `columns`: a column that is not written gets its default",
+    "": "remove it: the preferences of a request follow from the other fields",
+}}))]
 pub struct WriterConfig {
     /// The table.
     #[schemars(length(min = 1, max = 63))]
@@ -219,6 +228,25 @@ mod tests {
     fn s47_a_step_cannot_send_preferences_of_its_own() {
         let found = serde_json::from_value::<WriterConfig>(serde_json::json!({"table": "t", "prefer": "tx=rollback"}));
         assert!(found.unwrap_err().to_string().contains("unknown field `prefer`"));
+    }
+
+    #[test]
+    fn g14_a_preference_says_which_field_does_it() {
+        let schema = osiris_core::ConfigSchema::of::<WriterConfig>();
+        for (prefer, field) in [
+            ("resolution=merge-duplicates", "`mode: upsert`"),
+            ("resolution=ignore-duplicates", "`on_conflict: ignore`"),
+            ("tx=rollback", "`osiris run --dry-run`"),
+            ("return=representation", "`returning`"),
+            ("missing=default", "`columns`"),
+            ("handling=strict", "the other fields"),
+        ] {
+            let found = schema.violations(&serde_json::json!({"table": "t", "prefer": prefer}));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!((found[0].pointer.as_str(), found[0].is_error()), ("/prefer", true));
+            let hint = found[0].hint.as_deref().unwrap();
+            assert!(hint.contains(field), "{prefer}: {hint}");
+        }
     }
 
     #[test]

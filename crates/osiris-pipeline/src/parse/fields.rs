@@ -81,6 +81,11 @@ impl<'a, 'd> Fields<'a, 'd> {
         self.entries.iter().find(|entry| entry.key == key && !entry.value.is_null())
     }
 
+    /// Whether a field is there without a value, which is as good as absent where it has a default.
+    pub(super) fn is_null(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == key && entry.value.is_null())
+    }
+
     /// A field that must be there.
     pub(super) fn required(&mut self, key: &str) -> Option<&'a Entry> {
         if let Some(entry) = self.entries.iter().find(|entry| entry.key == key) {

@@ -61,6 +61,9 @@ pub(super) fn retry(node: &Node, source: &Arc<SourceFile>, diagnostics: &mut Dia
 /// How long an attempt may take.
 pub(super) fn timeout(node: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<Duration> {
     let mut fields = Fields::read(node, "`timeout`", &["step_ms"], &[], source, diagnostics)?;
+    if fields.is_null("step_ms") {
+        return None;
+    }
     fields.required("step_ms")?;
     fields.whole("step_ms", 1, DAY_MS).map(|limit| Duration::from_millis(limit.value))
 }

@@ -45,7 +45,7 @@ pub(super) fn resolve(
     let written = split.connection.as_ref().filter(|value| !value.is_null());
     let named = match written {
         Some(_) if incomplete.contains("/connection") => return StepConnection::not_found(),
-        Some(value) => match reference(value) {
+        Some(value) => match reference(value, driver.spec().connection) {
             Ok(reference) => Some(reference),
             Err(diagnostic) => {
                 diagnostics.push(diagnostic.at(&context.pipeline.source, place.unwrap_or(step.config_span)));
@@ -84,8 +84,22 @@ fn is_inline(context: &Context<'_>, driver: &dyn Driver, split: &StepFields) -> 
         && !context.connections.connections().has_default(driver.spec().family())
 }
 
-fn reference(value: &Value) -> Result<ConnectionRef, Box<Diagnostic>> {
+/// What the original Osiris writes for the default connection of a family.
+const DEFAULT: &str = "@default";
+
+fn reference(value: &Value, usage: ConnectionUse) -> Result<ConnectionRef, Box<Diagnostic>> {
     match value.as_str() {
+        Some(DEFAULT) => {
+            let instead = match usage {
+                ConnectionUse::None => "the component uses no connection",
+                ConnectionUse::Optional => "the component needs no connection",
+                _ => "a step without it uses the default connection of its family",
+            };
+            Err(Box::new(
+                Diagnostic::error(format!("`{DEFAULT}` is not a connection reference"))
+                    .with_hint(format!("remove `connection`: {instead}")),
+            ))
+        }
         Some(text) => text.parse().map_err(|error| Box::new(Diagnostic::from_core(&error))),
         None => Err(Box::new(
             Diagnostic::error("`connection` must name a connection")
@@ -195,7 +209,10 @@ fn at_its_place(
     let field = pointer.strip_prefix('/').map(|path| path.split('/').next().unwrap_or(path));
     let message = match field {
         Some(field) if problem.message.contains(&name) => format!("`{field}`: {}", problem.message),
-        Some(field) => format!("`{field}` of {name}: {}", problem.message),
+        Some(field) => match problem.message.strip_prefix(&format!("`{field}` has ")) {
+            Some(rest) => format!("`{field}` of {name} has {rest}"),
+            None => format!("`{field}` of {name}: {}", problem.message),
+        },
         None if problem.message.contains(&name) => problem.message.clone(),
         None => format!("{name}: {}", problem.message),
     };

@@ -19,8 +19,8 @@ const COMMON: &[(&str, &str, &str)] = &[
         "connection",
         "text",
         "The connection to use, as `@family.alias`; its fields are in `osiris_connections.yaml`. Default: the family's \
-         default connection. Only for components that use one; some of the connection's fields may be given beside it \
-         and override it for this step.",
+         default connection, but none for a component that works without one, such as those for files: for them a connection \
+         counts only where it is named. Some of the connection's fields may be given beside it and override it for this step.",
     ),
     (
         "tables",

@@ -84,7 +84,8 @@ pub fn connections_schema(registry: &Registry) -> Value {
         "type": ["object", "null"],
         "additionalProperties": false,
         "properties": {
-            "version": {"description": "The version of the format.", "enum": [1, "1", "1.0"]},
+            "version": {"description": "The version of the format.", "enum": [1, "1", "1.0", null]},
+            "groups": {"description": "Accepted with a warning: a step names its connection."},
             "connections": {
                 "description": "Connections by family, and below it by name.",
                 "type": "object",
@@ -160,9 +161,11 @@ fn config(driver: &dyn Driver, definitions: &mut Definitions) -> Value {
     if spec.connection != ConnectionUse::None {
         // Fields of the connection that a step overrides stand beside its own.
         fields = definitions.fields(&format!("{}.connection", spec.family()), driver.connection_schema().json());
+        let default =
+            if spec.connection == ConnectionUse::Optional { "none" } else { "the family's default connection" };
         let connection = json!({
             "type": "string",
-            "description": "The connection to use, as `@family.alias`. Default: the family's default connection.",
+            "description": format!("The connection to use, as `@family.alias`. Default: {default}."),
         });
         fields.insert("connection".to_owned(), connection);
     }

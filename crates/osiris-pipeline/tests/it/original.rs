@@ -3,7 +3,7 @@
 use osiris_pipeline::{ConnectionsFile, Diagnostics, SourceFile};
 use serde_json::json;
 
-use crate::components::{plan as planned, refused};
+use crate::components::{CONNECTIONS, Case, plan as planned, refused};
 
 fn connections(text: &str) -> Result<ConnectionsFile, Diagnostics> {
     ConnectionsFile::parse(SourceFile::from_text("osiris_connections.yaml", text))
@@ -11,7 +11,7 @@ fn connections(text: &str) -> Result<ConnectionsFile, Diagnostics> {
 
 #[test]
 fn g25_a_connections_file_has_version_1_however_it_is_written() {
-    for version in ["", "version: 1\n", "version: \"1\"\n", "version: 1.0\n", "version: \"1.0\"\n"] {
+    for version in ["", "version:\n", "version: 1\n", "version: \"1\"\n", "version: 1.0\n", "version: \"1.0\"\n"] {
         let file = connections(&format!("{version}connections:\n  db:\n    a: {{}}\n")).unwrap();
         assert_eq!(file.connections().iter().count(), 1, "{version}");
     }
@@ -97,4 +97,38 @@ fn g39_an_input_may_be_named_by_its_step() {
     assert_eq!(plan.steps()[1].upstream, [(Some("df".to_owned()), "a".to_owned())]);
     let refused = refused(&format!("oml_version: \"0.1.0\"\nname: p\n{}", steps.replace("@a", "@c")));
     assert!(refused.contains("`@c` is not a table of a step"), "{refused}");
+}
+
+#[test]
+fn g45_groups_of_connections_are_accepted_with_a_warning() {
+    let connections = format!("{CONNECTIONS}groups: {{nightly: [\"@db.movies\"]}}\n");
+    let case = Case { connections: Some(&connections), ..Case::default() };
+    let plan = case.plan(&format!("oml_version: \"0.1.0\"\nname: p\n{STEPS}")).unwrap();
+    let warnings = plan.warnings().to_string();
+    assert!(warnings.contains("warning: `groups` has no effect"), "{warnings}");
+    let misspelt = connections.replace("groups", "group");
+    let case = Case { connections: Some(&misspelt), ..Case::default() };
+    let refused = case.refused(&format!("oml_version: \"0.1.0\"\nname: p\n{STEPS}"));
+    assert!(refused.contains("unknown key `group`"), "{refused}");
+}
+
+#[test]
+fn g45_the_word_for_the_default_connection_is_to_be_removed() {
+    let step = |component: &str, fields: &str| {
+        let step = format!("  - {{id: a, component: {component}, config: {{{fields}, connection: \"@default\"}}}}\n");
+        refused(&format!("oml_version: \"0.1.0\"\nname: p\nsteps:\n{step}"))
+    };
+    let read = step("db.extractor", "query: q");
+    assert!(read.contains("hint: remove `connection`: a step without it uses the default connection"), "{read}");
+    let processed = step("sql.processor", "query: SELECT 1");
+    assert!(processed.contains("hint: remove `connection`: the component uses no connection"), "{processed}");
+}
+
+#[test]
+fn g10_a_limit_of_null_is_none() {
+    let steps = "steps:\n  - {id: a, component: db.extractor, config: {query: q}, timeout: {step_ms: null}, retry: {max_attempts: null}}\n";
+    let plan = planned(&format!("oml_version: \"0.1.0\"\nname: p\n{steps}"));
+    assert_eq!(plan.steps()[0].request.timeout, None);
+    let empty = refused(&format!("oml_version: \"0.1.0\"\nname: p\n{}", steps.replace("step_ms: null", "")));
+    assert!(empty.contains("`timeout` has no `step_ms`"), "{empty}");
 }

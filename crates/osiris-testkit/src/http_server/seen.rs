@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use hyper::http::request::Parts;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// A request that a [`HttpServer`](super::HttpServer) was sent.
@@ -41,6 +42,14 @@ impl Seen {
         &self.query
     }
 
+    /// The names and values of what stands behind the question mark, decoded: `+` is a space.
+    pub fn query_pairs(&self) -> Vec<(String, String)> {
+        let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
+    }
+
     /// A header by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -64,5 +73,19 @@ impl Seen {
     /// The body as JSON; null when it is none.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p22_the_pairs_of_a_query_are_decoded() {
+        let (head, ()) = hyper::Request::get("/rows?select=a+b&id=eq.1%262&flag").body(()).unwrap().into_parts();
+        let seen = Seen::new(&head, Bytes::new());
+        let pairs = seen.query_pairs();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(pairs, [("select", "a b"), ("id", "eq.1&2"), ("flag", "")]);
     }
 }

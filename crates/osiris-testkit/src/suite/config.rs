@@ -233,7 +233,7 @@ pub async fn drv_027_takes_an_injected_client<S: Subject>(trial: &Trial<S>) -> O
         })
     })?;
     if !has_client {
-        return not_applicable("the subject registers no failing client");
+        return not_applicable("`Subject::register_with_failing_client` returns none");
     }
     let ready = crate::Ready::new(trial.subject().component(), bench, job).await?;
     ready.fail("its client can do nothing but fail").await?;
@@ -247,7 +247,7 @@ pub async fn drv_027_takes_an_injected_client<S: Subject>(trial: &Trial<S>) -> O
 pub async fn crt_006_accepts_reading_statements_only<S: Subject>(trial: &Trial<S>) -> Outcome {
     let configs = trial.subject().modifying_configs();
     if configs.is_empty() {
-        return not_applicable("the subject has no statements");
+        return not_applicable("`Subject::modifying_configs` is empty");
     }
     let job = trial.job(3).await?;
     let before = trial.place().listing()?;

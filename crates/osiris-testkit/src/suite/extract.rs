@@ -21,7 +21,7 @@ const PAGE: u64 = 1000;
 /// # Errors
 /// What was seen instead.
 pub async fn drv_012_pages_until_every_row_is_read<S: Subject>(trial: &Trial<S>) -> Outcome {
-    let Some(paging) = trial.subject().paging() else { return not_applicable("the subject is not paged") };
+    let Some(paging) = trial.subject().paging() else { return not_applicable("`Subject::paging` returns none") };
     let page = paging.smallest.max(10);
     let rows = page * 5 + 3;
     let job = trial.job(rows).await?;
@@ -41,7 +41,7 @@ pub async fn drv_012_pages_until_every_row_is_read<S: Subject>(trial: &Trial<S>)
 /// # Errors
 /// What was seen instead.
 pub async fn drv_013_page_size_is_configurable_and_1000_by_default<S: Subject>(trial: &Trial<S>) -> Outcome {
-    let Some(paging) = trial.subject().paging() else { return not_applicable("the subject is not paged") };
+    let Some(paging) = trial.subject().paging() else { return not_applicable("`Subject::paging` returns none") };
     let bench = trial.bench()?;
     let schema = trial.driver(&bench)?.config_schema();
     let Some(field) = schema.field_named(&paging.field) else {

@@ -21,7 +21,7 @@ const REQUESTS_REPEATED: &str = "requests_repeated";
 pub async fn drv_015_slows_down_near_a_rate_limit<S: Subject>(trial: &Trial<S>) -> Outcome {
     let limit = RateLimit::nearly_used();
     let Some(job) = trial.subject().prepare_near_limit(trial.place(), &limit).await? else {
-        return not_applicable("the subject prepares no server with a rate limit");
+        return not_applicable("`Subject::prepare_near_limit` returns none");
     };
     let ready = ready(trial, job).await?;
     let ended = run(trial, &ready).await;
@@ -46,7 +46,7 @@ pub async fn drv_015_slows_down_near_a_rate_limit<S: Subject>(trial: &Trial<S>) 
 pub async fn drv_016_waits_as_long_as_the_server_says<S: Subject>(trial: &Trial<S>) -> Outcome {
     let limit = RateLimit::refusing_the_first(WAIT);
     let Some(job) = trial.subject().prepare_throttled(trial.place(), &limit).await? else {
-        return not_applicable("the subject prepares no server that answers 429");
+        return not_applicable("`Subject::prepare_throttled` returns none");
     };
     let ready = ready(trial, job).await?;
     let started = Instant::now();

@@ -51,7 +51,7 @@ pub async fn drv_008_names_every_missing_column<S: Subject>(trial: &Trial<S>) ->
     let missing = ["absent_one", "absent_two"];
     let job = trial.job(5).await?;
     let Some(config) = trial.subject().config_with_columns(job.config.clone(), &missing) else {
-        return not_applicable("the subject names no columns");
+        return not_applicable("`Subject::config_with_columns` returns none");
     };
     let before = trial.place().listing()?;
     let ready = trial.ready_for(Job { config, ..job }).await?;

@@ -30,7 +30,7 @@ pub async fn drv_029_streams_within_the_memory_limit<S: Subject>(trial: &Trial<S
             }
             _ => trial.subject().prepare_volume(trial.place(), SAMPLE).await?,
         };
-        let Some(job) = prepared else { return not_applicable("the subject prepares no volume") };
+        let Some(job) = prepared else { return not_applicable("`Subject::prepare_volume` returns none") };
         let options = BenchOptions::new().in_a_file().with_memory_limit(MEMORY_LIMIT).with_threads(2);
         let ready = Ready::new(trial.subject().component(), trial.bench_with(&options)?, job).await?;
         measure(&ready).await

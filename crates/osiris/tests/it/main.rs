@@ -1,6 +1,8 @@
 //! The facade as an embedder uses it: what the README shows, run.
 #![cfg(all(feature = "duckdb", feature = "filesystem"))]
 
+mod embedding;
+
 use std::sync::Arc;
 
 use osiris::{Environment, ErrorKind, Outcome, PlanOptions, Project, Settings, Silent, SourceFile};

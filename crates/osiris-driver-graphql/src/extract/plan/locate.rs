@@ -112,6 +112,9 @@ pub(in crate::extract) struct Total {
 /// The names of the count of a list, next to its items, as Relay servers have it.
 const COUNTS: [&str; 2] = ["totalCount", "total_count"];
 
+/// The argument that selects the items of a list.
+const FILTER: &str = "filter";
+
 /// The names under which servers report how many rows there are in all.
 const TOTALS: [&str; 4] = ["totalCount", "total_count", "total", "count"];
 
@@ -132,9 +135,32 @@ pub(super) fn total(paging: Option<&Paging>, query: &Query, rows_at: &[String]) 
         let count = fields.iter().find(|field| is_scalar(field, &COUNTS))?;
         Some(around.iter().cloned().chain([count.key.clone()]).collect())
     });
+    let beside = beside.or_else(|| meta_count(query, rows_at));
     let is_count = beside.is_some();
     let names = beside.or_else(|| sibling(query, rows_at, |field| is_scalar(&field, &TOTALS)));
     Ok(names.map(|names| Total { names, is_count, is_named: false }))
+}
+
+/// The count of a list `users` in `_usersMeta { count }` next to it, as json-graphql-server and react-admin have it, if the two have the
+/// same filters.
+fn meta_count(query: &Query, rows_at: &[String]) -> Option<Vec<String>> {
+    let (_, around) = rows_at.split_last()?;
+    let list = Selected::at(&query.selected, rows_at.get(1..)?)?;
+    let fields = match around.get(1..)? {
+        [] => &query.selected,
+        inner => &Selected::at(&query.selected, inner)?.inside,
+    };
+    let name = format!("_{}Meta", list.field);
+    let filter = |field: &Selected| field.arguments.iter().find(|argument| argument.name == FILTER).cloned();
+    // Two filters that are written out cannot be compared here: only their names are known.
+    let is_same = |meta: &Selected| match (filter(list), filter(meta)) {
+        (None, None) => true,
+        (Some(of_list), Some(of_meta)) => of_list == of_meta && of_list.value != Given::Other,
+        _ => false,
+    };
+    let meta = fields.iter().find(|field| field.field == name && is_same(field))?;
+    let count = meta.inside.iter().find(|field| field.field == "count" && field.inside.is_empty())?;
+    Some(around.iter().cloned().chain([meta.key.clone(), count.key.clone()]).collect())
 }
 
 /// Where the cursor of the next page is in the last item of a list.

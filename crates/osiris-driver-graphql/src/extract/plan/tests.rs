@@ -56,6 +56,30 @@ fn p6_a_count_next_to_the_rows_or_one_that_is_named_must_be_reached() {
 }
 
 #[test]
+fn p6_the_count_of_a_list_may_be_in_its_meta() {
+    let total = |list: &str, meta: &str| {
+        let fields = format!("allUsers{list} {{ id }} {meta}");
+        let declared = ["$f: Filter", "$g: Filter"].into_iter().filter(|variable| fields.contains(&variable[..2]));
+        let query = format!("query ($page: Int {}) {{ {fields} }}", declared.collect::<Vec<_>>().join(" "));
+        let plan = plan(json!({"query": query, "data_path": "data.allUsers", "pagination": {"style": "page"}}));
+        plan.total.filter(|total| total.is_count).map(|total| total.names.join("."))
+    };
+    let found = Some("data._allUsersMeta.count".to_owned());
+    assert_eq!(total("(page: $page)", "_allUsersMeta { count }"), found);
+    assert_eq!(total("(page: $page)", "m: _allUsersMeta { n: count }").as_deref(), Some("data.m.n"));
+    assert_eq!(total("(page: $page, filter: $f)", "_allUsersMeta(filter: $f) { count }"), found);
+    // What counts other rows is no total.
+    for (list, meta) in [
+        ("(page: $page)", "_allPostsMeta { count }"),
+        ("(page: $page, filter: $f)", "_allUsersMeta { count }"),
+        ("(page: $page, filter: $f)", "_allUsersMeta(filter: $g) { count }"),
+        ("(page: $page, filter: {a: 1})", "_allUsersMeta(filter: {a: 2}) { count }"),
+    ] {
+        assert_eq!(total(list, meta), None, "{list} {meta}");
+    }
+}
+
+#[test]
 fn p6_the_first_page_is_that_of_the_variables_else_of_the_pagination() {
     let first = |pagination: Value, variables: Value| {
         let query = "query ($page: Int) { users(p: $page) { id } }";

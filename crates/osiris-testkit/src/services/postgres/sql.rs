@@ -5,6 +5,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
 use super::Postgres;
+use crate::skipped::leave_out;
 
 impl Postgres {
     pub(crate) fn admin(&self) -> &PgConnectOptions {
@@ -44,6 +45,19 @@ impl Postgres {
         let mut connection = self.connect().await?;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.map_err(failed)?;
         connection.close().await.map_err(failed)
+    }
+
+    /// Adds an extension to the database. `false` where the server does not have it: the test counts as one that was not run.
+    ///
+    /// # Errors
+    /// What the server says, if it has the extension.
+    pub async fn create_extension(&self, name: &str) -> Result<bool> {
+        let available = format!("SELECT count(*) FROM pg_available_extensions WHERE name = '{name}'");
+        if self.value(&available).await?.as_deref() == Some("0") {
+            leave_out(&format!("the extension `{name}` of PostgreSQL"));
+            return Ok(false);
+        }
+        self.execute(&format!("CREATE EXTENSION IF NOT EXISTS {name}")).await.map(|()| true)
     }
 
     /// The rows of a query, as the server writes them.
