@@ -6,7 +6,7 @@ use osiris_testkit::services::PostgresOptions;
 use serde_json::json;
 
 use crate::subject::Reading;
-use crate::support::without_multiranges;
+use crate::support::for_its_version;
 
 #[tokio::test]
 async fn every_type_arrives_as_it_is() {
@@ -32,7 +32,7 @@ async fn every_type_arrives_as_it_is() {
              '{1,NULL,3}', '{{1.50,2},{3,4}}', '{\"a\",\"\",NULL,\"q\\\"\"}', '{2024-01-01 00:00:00+00}', '{sad}', '{\"(1,x)\"}', \
              ARRAY['{\"a\": 1}'::jsonb], '{1.25}'); \
              INSERT INTO t (bo) VALUES (NULL)";
-    reading.execute(&without_multiranges(&reading.server, sql).await).await;
+    reading.execute(&for_its_version(&reading.server, sql).await).await;
     let output = reading.run("types", json!({"table": "t"}), json!({})).await;
     let output = output.unwrap_or_else(|failure| panic!("{}", failure.error.report()));
     let table = output.table.clone().unwrap();

@@ -89,7 +89,12 @@ fn cells() -> Vec<BoxedStrategy<Cell>> {
         (quoted(&document), None)
     });
     let interval = (-2000_i32..2000, -40_000_i32..40_000, -10_i64.pow(15)..10_i64.pow(15))
-        .prop_map(|(months, days, micros)| (format!("'{months} mons {days} days {micros} microseconds'"), None));
+        .prop_map(|(months, days, micros)| {
+            // Before version 15 a server takes no more than 2^31 of one unit.
+            let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+            let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+            (format!("'{months} mons {days} days {sign}{seconds}.{fraction:06} seconds'"), None)
+        });
     let array = proptest::collection::vec(proptest::option::weighted(0.9, "\\PC{0,5}|[{},\"\\\\ ]{0,4}|NULL"), 0..4)
         .prop_map(|values| {
             let values = values.iter().map(|value: &Option<String>| value.as_deref().map_or("NULL".to_owned(), quoted));

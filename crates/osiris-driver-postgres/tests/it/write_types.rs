@@ -4,7 +4,7 @@ use osiris_testkit::database::config;
 use serde_json::json;
 
 use crate::subject::Writing;
-use crate::support::without_multiranges;
+use crate::support::for_its_version;
 
 const TYPES: &str = "CREATE TYPE mood AS ENUM ('so so', 'good'); CREATE TYPE pair AS (a int, b text); \
     CREATE DOMAIN short AS varchar(5) CHECK (VALUE <> 'never'); \
@@ -27,7 +27,7 @@ const ROWS: &str = "INSERT INTO source VALUES \
 #[tokio::test]
 async fn what_the_store_has_no_type_for_survives_being_read_and_written() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute(&without_multiranges(&writing.server, TYPES).await).await;
+    writing.execute(&for_its_version(&writing.server, TYPES).await).await;
     writing.execute(ROWS).await;
     writing.execute("CREATE TABLE t (LIKE source INCLUDING ALL)").await;
     let read = writing.bench.step("read", "postgres.extractor", json!({"table": "source"}));
