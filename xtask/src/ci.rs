@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_pipelines_that_run_with_one_duckdb_only_are_there() {
-        let main = crate::workspace::read("tests/it/main.rs").unwrap();
+        let main = workspace::read("tests/it/main.rs").unwrap();
         for module in WITHOUT_DUCKDB {
             assert!(main.lines().any(|line| line == format!("mod {module};")), "tests/it: no module `{module}`");
         }

@@ -212,7 +212,7 @@ impl Error {
     pub fn with_unknown_host(self, cause: &(dyn std::error::Error + 'static)) -> Self {
         // EAI_AGAIN, as glibc, musl and macOS write it.
         const FOR_THE_MOMENT: [&str; 3] = ["Temporary failure in name resolution", "Try again", "temporary failure"];
-        let mut causes = std::iter::successors(Some(cause), |cause| cause.source()).map(ToString::to_string);
+        let mut causes = std::iter::successors(Some(cause), |cause| (*cause).source()).map(ToString::to_string);
         let passes = causes.any(|text| FOR_THE_MOMENT.iter().any(|known| text.contains(known)));
         self.with_code(Code::UnknownHost).with_retryable(passes)
     }

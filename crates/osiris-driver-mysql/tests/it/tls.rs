@@ -72,7 +72,7 @@ async fn rows_are_not_read_from_a_server_whose_certificate_another_server_has_si
     for ca in [&own, &both] {
         for mode in ["verify-ca", "verify-full"] {
             let fields = json!({"tls": mode, "ssl_ca": ca});
-            let error = reading.run("refused", json!({"table": "t"}), fields).await.unwrap_err().to_string();
+            let error = reading.run("refused", json!({"table": "t"}), fields).await.unwrap_err().error.report();
             assert!(error.contains("signed by one that is not that of an authority"), "{mode}: {error}");
         }
     }

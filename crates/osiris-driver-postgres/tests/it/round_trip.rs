@@ -88,8 +88,8 @@ fn cells() -> Vec<BoxedStrategy<Cell>> {
         let document = json!({"k": text, "n": [number, null, true]}).to_string();
         (quoted(&document), None)
     });
-    let interval = (-2000_i32..2000, -40_000_i32..40_000, -10_i64.pow(15)..10_i64.pow(15))
-        .prop_map(|(months, days, micros)| {
+    let interval =
+        (-2000_i32..2000, -40_000_i32..40_000, -10_i64.pow(15)..10_i64.pow(15)).prop_map(|(months, days, micros)| {
             // Before version 15 a server takes no more than 2^31 of one unit.
             let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
             let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);

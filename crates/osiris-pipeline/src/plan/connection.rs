@@ -168,13 +168,13 @@ fn redirection(
 }
 
 /// Reports the problems of a connection that the component finds.
-pub(super) fn report(
+pub(super) fn report<'a>(
     context: &Context<'_>,
     step: &Step,
     driver: &dyn Driver,
     split: &StepFields,
     reference: Option<&ConnectionRef>,
-    problems: impl Iterator<Item = &Problem>,
+    problems: impl Iterator<Item = &'a Problem>,
     diagnostics: &mut Diagnostics,
 ) {
     for problem in problems {

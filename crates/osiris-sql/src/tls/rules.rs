@@ -58,7 +58,7 @@ pub fn system_roots() -> Result<Vec<CertificateDer<'static>>> {
 pub fn authorities(tls: &Tls, base_dir: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let Some(ca) = &tls.ca else { return system_roots() };
     let certificates = trusted_certificates(ca, base_dir)?.into_iter();
-    Ok(certificates.filter(osiris_core::tls::is_authority).collect())
+    Ok(certificates.filter(tls::is_authority).collect())
 }
 
 /// TLS that could not be agreed upon while `doing` something. The server is there, so trying again is of no use.
