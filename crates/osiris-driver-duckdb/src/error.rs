@@ -33,7 +33,15 @@ pub(crate) fn file_error(error: duckdb::Error, doing: &str) -> Error {
     } else if class == "IO" && says("No space left") {
         (ErrorKind::Unknown, Some(Code::DiskFull), first_line(&detail), "make room on the disk and run again")
     } else {
-        return store_error(error, doing.to_owned());
+        let failed = store_error(error, doing.to_owned());
+        let is_advised = failed.hint().is_some();
+        return match class.as_str() {
+            _ if is_advised => failed,
+            "Conversion" => {
+                failed.with_hint("use TRY_CAST in `query` where a value may not fit, or leave those rows out")
+            }
+            _ => failed.with_hint("check the query, or the table that it reads"),
+        };
     };
     Error::new(kind, format!("{doing}: {what}")).with_code(code).with_hint(hint).with_source(error)
 }

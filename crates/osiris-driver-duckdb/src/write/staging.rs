@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use osiris_core::store::{BatchLoader, quote, quote_text};
-use osiris_core::{Error, Reject, Result, TableScan};
+use osiris_core::{Error, ExecutionContext, Reject, Result, TableScan};
 use osiris_sql::write::{Dedupe, MAX_DUPLICATES, refuse_duplicates};
 
 use super::faults::Fault;
@@ -53,7 +53,8 @@ impl<'a> Staging<'a> {
             scan = scan.order_by(task.config.fields().order_names());
         }
         let scan = scan.open().await?;
-        let bytes = client.call(move |connection| load(connection, scan)).await?;
+        let ctx = task.ctx.clone();
+        let bytes = client.call(move |connection| load(connection, scan, &ctx)).await?;
         Ok(Self { plan, bytes })
     }
 
@@ -150,14 +151,15 @@ impl<'a> Staging<'a> {
 }
 
 /// Loads the rows of `scan`. Returns their bytes.
-fn load(connection: &duckdb::Connection, mut scan: TableScan) -> Result<u64> {
+fn load(connection: &duckdb::Connection, mut scan: TableScan, ctx: &ExecutionContext) -> Result<u64> {
     let mut loader = BatchLoader::new(connection, format!("INSERT INTO {TABLE} SELECT *"));
     let (mut rows, mut bytes) = (0, 0);
     while let Some(batch) = scan.blocking_next()? {
-        bytes += batch.get_array_memory_size() as u64;
-        let numbered = numbered(&batch, rows)?;
-        rows += batch.num_rows() as u64;
-        loader.push(numbered)?;
+        let (size, count) = (batch.get_array_memory_size() as u64, batch.num_rows() as u64);
+        loader.push(numbered(&batch, rows)?)?;
+        (bytes, rows) = (bytes + size, rows + count);
+        ctx.progress().add_bytes(size);
+        ctx.progress().add_rows(count);
     }
     loader.finish()?;
     Ok(bytes)
@@ -169,7 +171,10 @@ fn numbered(batch: &RecordBatch, before: u64) -> Result<RecordBatch> {
     let first = i64::try_from(before).unwrap_or(i64::MAX);
     let numbers: Int64Array = (first + 1..).take(batch.num_rows()).collect();
     let field = Arc::new(Field::new(ROW, DataType::Int64, true));
-    let fields: Vec<_> = std::iter::once(field).chain(batch.schema().fields().iter().cloned()).collect();
+    let schema = batch.schema();
+    // By their numbers, as in the table.
+    let named = |(index, field): (usize, &Arc<Field>)| Arc::new(field.as_ref().clone().with_name(format!("c{index}")));
+    let fields: Vec<_> = std::iter::once(field).chain(schema.fields().iter().enumerate().map(named)).collect();
     let numbers = std::iter::once(Arc::new(numbers) as ArrayRef);
     let columns = numbers.chain(batch.columns().iter().cloned()).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(failed)

@@ -112,7 +112,6 @@ impl WriteTask<'_> {
             written.deleted = client.execute(format!("DELETE FROM {table}"), DELETING).await.map_err(still_needed)?;
         }
         let staging = Staging::load(client, self, plan).await?;
-        self.ctx.progress().add_bytes(staging.bytes);
         let mut refusing = RefusingKeys::default();
         self.reject(client, &staging, of_columns(plan), &mut refusing).await?;
         if fields.merges() {
@@ -131,7 +130,6 @@ impl WriteTask<'_> {
             return Err(Error::integrity(format!("{INSERTING}: DuckDB changed {changed} rows instead of {expected}"))
                 .with_hint("nothing was written; look for a trigger on the table"));
         }
-        self.ctx.progress().add_rows(rows);
         Ok((written, staging.bytes))
     }
 

@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{NO_KEYS, WriteColumns, WriteMode};
+use super::{NO_KEYS, ReplaceMode, WriteColumns};
+
+/// Why there is no `append`.
+const NOT_APPENDED: &str =
+    "rows cannot be appended to an Arrow IPC file; `filesystem.parquet_writer` adds files to a directory";
 
 /// Configuration of `filesystem.arrow_extractor`. Batches are read one at a time. Every value is read exactly, or the step fails with
 /// the name of the column: timestamps with a time zone and times have microseconds, decimals up to 38 digits, and unions are refused.
@@ -46,10 +50,10 @@ pub struct ArrowWriterConfig {
     /// Feather version 2. UUIDs, bit strings and enumerations are written as text, 128-bit integers as DECIMAL(38,0).
     #[schemars(length(min = 1))]
     pub path: String,
-    /// `overwrite` (default) or `replace` replaces the file; `append` is refused.
+    /// `overwrite` (default) or `replace` replaces the file.
     #[serde(default)]
-    #[schemars(extend("x-refused-words" = {"upsert": NO_KEYS}))]
-    pub mode: WriteMode,
+    #[schemars(extend("x-refused-words" = {"upsert": NO_KEYS, "append": NOT_APPENDED}))]
+    pub mode: ReplaceMode,
     /// The compression: `lz4` (default), `zstd`, `none`.
     #[serde(default)]
     pub compression: ArrowCompression,

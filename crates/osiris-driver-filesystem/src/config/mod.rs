@@ -134,6 +134,17 @@ pub enum WriteMode {
     Append,
 }
 
+/// How to handle an existing file to which no rows can be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplaceMode {
+    /// It is replaced atomically.
+    #[default]
+    Overwrite,
+    /// Alias of `overwrite`.
+    Replace,
+}
+
 /// The write mode, with the names of all writers.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -65,14 +65,7 @@ impl Component for ArrowWriter {
     type Config = ArrowWriterConfig;
 
     fn validate(config: &ArrowWriterConfig) -> Vec<Problem> {
-        let mut problems = destination::validate(&config.path, config.mode, false);
-        if config.mode == WriteMode::Append {
-            problems.push(
-                Problem::error("/mode", "rows cannot be appended to an Arrow IPC file")
-                    .with_hint("write Parquet: `filesystem.parquet_writer` adds files to a directory"),
-            );
-        }
-        problems
+        destination::validate(&config.path, WriteMode::Overwrite, false)
     }
 
     fn streams(_: &ArrowWriterConfig, _: &FilesystemConnection) -> bool {
@@ -87,15 +80,20 @@ impl Component for ArrowWriter {
 #[async_trait]
 impl Write for ArrowWriter {
     fn destination(&self, config: &ArrowWriterConfig, connection: &FilesystemConnection, base: &Path) -> DestinationId {
-        Destination::id(&Location::new(connection, base), &config.path, config.mode, false)
+        Destination::id(&Location::new(connection, base), &config.path, WriteMode::Overwrite, false)
     }
 
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
         let location = Location::new(step.connection(), step.base_dir());
         let scan = ctx.store().scan(input).columns(columns(&config.columns, input));
-        let destination =
-            Destination::find(&location, &config.path, (config.mode, false), config.create_dirs, step.dry_run())?;
+        let destination = Destination::find(
+            &location,
+            &config.path,
+            (WriteMode::Overwrite, false),
+            config.create_dirs,
+            step.dry_run(),
+        )?;
         let scan = scan.open().await?;
         ctx.progress().expect_rows(input.expected_rows());
         if step.dry_run() {
@@ -114,7 +112,7 @@ impl Write for ArrowWriter {
             move |stop: &StopFlag| Ok((task.run(scan, &destination, (&location, lock), &of_task, stop)?, at_work));
         let ((done, staged), _at_work) = blocking(run).await?;
         let written = Written::inserted(done.rows);
-        publish(staged, &name, config.mode, written, &self.streams, ctx).await?;
+        publish(staged, &name, WriteMode::Overwrite, written, &self.streams, ctx).await?;
         ctx.log_metric(metric::BYTES_WRITTEN, done.bytes, Unit::Bytes, Value::Null);
         ctx.log_metric(metric::FILES_WRITTEN, done.files, Unit::Files, Value::Null);
         Ok(written)
