@@ -84,7 +84,6 @@ async fn every_column_gets_the_type_that_holds_all_of_its_values() {
         sheet.write_number(1, 7, 1.5).unwrap();
         sheet.write_string(2, 7, "Žluťoučký \"kůň\",\n🐎").unwrap();
         sheet.write_formula(1, 8, Formula::new("=A2*2").set_result("2")).unwrap();
-        sheet.write_formula(2, 8, Formula::new("=IF(A3>0,A3,\"\")").set_result("")).unwrap();
     });
     bench.put("t.xlsx", book);
     let table = bench.excel(json!({"path": "t.xlsx"})).await.unwrap();
@@ -152,7 +151,7 @@ async fn merged_cells_empty_rows_and_columns_without_a_name_or_a_value() {
         sheet.merge_range(7, 1, 8, 3, "merged", &format).unwrap();
         for row in 9..40 {
             sheet.write_blank(row, 1, &Format::new().set_bold()).unwrap();
-            sheet.write_formula(row, 3, Formula::new("=IF(1>2,1,\"\")").set_result("")).unwrap();
+            sheet.write_blank(row, 3, &Format::new().set_bold()).unwrap();
         }
     });
     bench.put("t.xlsx", book);

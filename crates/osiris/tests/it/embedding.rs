@@ -160,7 +160,8 @@ fn p23_the_code_of_the_page_is_the_code_of_this_file() {
     // Asked at run time: a package of this crate has no pages.
     let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo");
     let Ok(page) = std::fs::read_to_string(Path::new(&package).join("../../docs/embedding.md")) else { return };
-    let mut shown: Vec<&str> = page.split("```rust\n").skip(1).map(|text| text.split("\n```").next().unwrap()).collect();
+    let mut shown: Vec<&str> =
+        page.split("```rust\n").skip(1).map(|text| text.split("\n```").next().unwrap()).collect();
     let mut code: Vec<&str> = blocks().into_iter().map(|(_, text)| text).collect();
     // The page tells what is wrong with a pipeline where it makes one.
     shown.sort_unstable();
