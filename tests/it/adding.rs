@@ -73,7 +73,7 @@ fn u11_what_cannot_be_added_is_refused_and_nothing_is_written() {
         (&["sqlite.two", "--set", "path=a", "--set", "path=b"], "`path` has two values"),
         (&["sqlite.two", "--set", "path=a", "--set", "busy_timeout=long"], "expected a number"),
         (&["sqlte.two", "--set", "path=a"], "sqlite"),
-        (&["duckdb.two"], "use no connection"),
+        (&["duckdb.two"], "@duckdb.two needs `path`"),
     ] {
         let refused = project.run(&[&["connections", "add"], arguments].concat()).with_code(2);
         assert!(refused.stderr.contains(message), "{arguments:?}: {}", refused.stderr);

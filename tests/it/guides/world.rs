@@ -6,7 +6,7 @@ use osiris_e2e::{Ended, Project, Running, is_seconds, steady};
 use osiris_stand_ins::posthog::{Event, PostHog};
 use osiris_stand_ins::supabase::{Gateway, Postgrest, tokens};
 use osiris_testkit::http_server::{HttpServer, Reply};
-use osiris_testkit::services::{Mariadb, Postgres};
+use osiris_testkit::services::{Mariadb, Moto, Postgres};
 use serde_json::{Value, json};
 
 use super::page::{Command, Database};
@@ -21,6 +21,7 @@ pub(super) struct World {
     postgres: Postgres,
     api: HttpServer,
     posthog: PostHog,
+    store: Moto,
     supabase: Option<(Postgrest, Gateway)>,
 }
 
@@ -36,7 +37,8 @@ impl World {
         let api = HttpServer::scripted([Reply::json(200, &json!({"data": {"orders": orders}}))]).unwrap();
         let posthog = PostHog::start().unwrap();
         posthog.insert_events(&[Event::numbered(1, NOON), Event::numbered(2, NOON + 1)]).await.unwrap();
-        Some(Self { mysql, postgres, api, posthog, supabase: None })
+        let store = Moto::start().await.unwrap()?;
+        Some(Self { mysql, postgres, api, posthog, store, supabase: None })
     }
 
     /// Starts the REST API, which sees the tables that are there by then. Whether there is one.
@@ -91,6 +93,11 @@ impl World {
             ("API_URL", format!("{}/graphql", self.api.url())),
             ("API_TOKEN", "t0ken/of+the=example".to_owned()),
             ("SUPABASE_SERVICE_ROLE_KEY", tokens::service()),
+            ("STORE_PREFIX", "s3://lake/shop/".to_owned()),
+            ("STORE_ENDPOINT", format!("http://{}", self.store.address())),
+            ("STORE_ALLOW_HTTP", "true".to_owned()),
+            ("STORE_KEY_ID", "AKIDOFATEST".to_owned()),
+            ("STORE_SECRET", "secret/of+the=store".to_owned()),
         ];
         variables.extend(others.into_iter().chain(rest).map(|(name, value)| (name.to_owned(), value)));
         variables

@@ -54,7 +54,8 @@ pub(super) fn mcp(args: &McpArgs, given: Settings, registry: &Registry, console:
         halt: halt.clone(),
         _working: working,
     };
-    let served = wait(serve(Server::new(tools), stop.clone(), halt.clone()));
+    // One of its own for the service, which cancels it at its end.
+    let served = wait(serve(Server::new(tools), stop.child_token(), halt.clone()));
     halt.cancel();
     let _ = ended.recv();
     let code = if stop.is_cancelled() { ExitCode::Interrupted } else { ExitCode::Done };
