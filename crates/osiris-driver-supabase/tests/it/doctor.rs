@@ -108,7 +108,7 @@ async fn what_is_wrong_with_the_key_or_the_project_is_said_with_what_to_do() {
     unavailable: Network | calling the REST API: the server answered 503 Service Unavailable: the project may be starting, paused or overloaded: check its status, or try later
     too many requests: Network | calling the REST API: the server answered 429 Too Many Requests: rate limit exceeded: lower the number of parallel steps, or try later
     internal: Network | calling the REST API: the server answered 500 Internal Server Error: the project may be starting, paused or overloaded: check its status, or try later
-    cut: Network | calling the REST API: the connection was lost
+    cut: Network | calling the REST API: the connection was lost: check the server's log; if it expects TLS, use `https://`
     ");
     let expired = check(&of(json!({"key": tokens::expired()}))).await;
     assert_eq!(expired.category, HealthCategory::Auth, "{expired:?}");
