@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{AddFilename, NO_KEYS, Nulls, OnBadLines, ReadCompression, WriteColumns, WriteCompression, WriteMode};
+use super::{AddFilename, NO_KEYS, Nulls, OnBadLines, ReadCompression, ReplaceMode, WriteColumns, WriteCompression};
+
+/// Why there is no `append`.
+const NOT_APPENDED: &str = "rows cannot be appended to a JSON array; `filesystem.jsonl_writer` appends lines";
 
 /// Configuration of `filesystem.json_extractor`. The document is read as a stream: one element of its array is held at a time, and
 /// what stands around the array, at most 256 MiB of each. A file with one object in each line is read by
@@ -64,11 +67,10 @@ pub struct JsonWriterConfig {
     /// row, each in a line of its own. Values are written as by `filesystem.jsonl_writer`.
     #[schemars(length(min = 1))]
     pub path: String,
-    /// `overwrite` (default) or `replace` replaces the file; `append` or `insert` adds files to a directory, and is refused for a
-    /// single file.
+    /// `overwrite` (default) or `replace` replaces the file.
     #[serde(default)]
-    #[schemars(extend("x-refused-words" = {"upsert": NO_KEYS}))]
-    pub mode: WriteMode,
+    #[schemars(extend("x-refused-words" = {"upsert": NO_KEYS, "append": NOT_APPENDED}))]
+    pub mode: ReplaceMode,
     /// NULL: `write` (default) writes `null`, `omit` leaves the key out.
     #[serde(default)]
     pub nulls: Nulls,

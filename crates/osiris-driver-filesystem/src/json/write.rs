@@ -49,15 +49,9 @@ impl Component for JsonWriter {
     type Config = JsonWriterConfig;
 
     fn validate(config: &JsonWriterConfig) -> Vec<Problem> {
-        let mut problems = destination::validate(&config.path, config.mode, config.max_rows_per_file.is_some());
+        let mut problems =
+            destination::validate(&config.path, WriteMode::Overwrite, config.max_rows_per_file.is_some());
         problems.extend(text_file(config).problems(&config.columns));
-        if config.mode == WriteMode::Append && config.max_rows_per_file.is_none() {
-            problems.push(
-                Problem::error("/mode", APPEND).with_hint(
-                    "write JSON lines with `filesystem.jsonl_writer`, or a directory with `max_rows_per_file`",
-                ),
-            );
-        }
         problems
     }
 
@@ -70,14 +64,11 @@ impl Component for JsonWriter {
     }
 }
 
-/// Why a file has no `append`.
-const APPEND: &str = "rows cannot be appended to a JSON array";
-
 #[async_trait]
 impl Write for JsonWriter {
     fn destination(&self, config: &JsonWriterConfig, connection: &FilesystemConnection, base: &Path) -> DestinationId {
         let several = config.max_rows_per_file.is_some();
-        Destination::id(&Location::new(connection, base), &config.path, config.mode, several)
+        Destination::id(&Location::new(connection, base), &config.path, WriteMode::Overwrite, several)
     }
 
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
@@ -103,7 +94,7 @@ impl Write for JsonWriter {
 fn text_file(config: &JsonWriterConfig) -> TextFile {
     TextFile {
         path: config.path.clone(),
-        mode: config.mode,
+        mode: WriteMode::Overwrite,
         compression: config.compression,
         create_dirs: config.create_dirs,
         max_rows_per_file: config.max_rows_per_file,

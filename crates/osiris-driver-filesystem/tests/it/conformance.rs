@@ -675,10 +675,6 @@ impl Subject for JsonTarget {
 
     async fn prepare(&self, place: &Place, _: u64) -> Result<Job> {
         remove(&place.join("target.json"))?;
-        let parts = place.join("target");
-        if parts.exists() {
-            fs::remove_dir_all(parts)?;
-        }
         Ok(Job::new(json!({"path": "target.json"})))
     }
 
@@ -709,33 +705,19 @@ impl Subject for JsonTarget {
 #[async_trait]
 impl Destination for JsonTarget {
     async fn read(&self, place: &Place) -> Result<Option<Rows>> {
-        let mut files = vec![place.join("target.json")];
-        if let Ok(parts) = place.join("target").read_dir() {
-            files.extend(parts.map(|part| part.map(|part| part.path())).collect::<std::io::Result<Vec<_>>>()?);
-        }
-        let texts: Vec<String> =
-            files.iter().filter(|file| file.exists()).map(fs::read_to_string).collect::<std::io::Result<_>>()?;
-        if texts.is_empty() {
+        let path = place.join("target.json");
+        if !path.exists() {
             return Ok(None);
         }
-        // Whole documents, with an object in each line.
-        texts.iter().for_each(|text| drop(serde_json::from_str::<Vec<Value>>(text).unwrap()));
-        let objects = texts.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with('{'));
+        let text = fs::read_to_string(path)?;
+        // One document, with an object in each line.
+        serde_json::from_str::<Vec<Value>>(&text).unwrap();
+        let objects = text.lines().filter(|line| line.starts_with('{'));
         Ok(Some(object_rows(objects.map(|line| line.trim_end_matches(',')))))
     }
 
     fn modes(&self) -> Vec<Mode> {
-        vec![Mode::Append, Mode::Overwrite]
-    }
-
-    /// A document is whole: what is appended are further ones, in a directory.
-    fn with_mode(&self, mut config: Value, mode: Mode) -> Value {
-        if mode == Mode::Append {
-            config["path"] = json!("target");
-            config["max_rows_per_file"] = json!(1_000_000);
-        }
-        config["mode"] = json!(mode.as_str());
-        config
+        vec![Mode::Overwrite]
     }
 
     fn writes_files(&self) -> bool {

@@ -124,7 +124,10 @@ fn s36_g15_an_api_key_as_the_key_of_a_step_is_refused_and_not_shown() {
                 let prepared = registry.get(component).unwrap().prepare(&config, None, std::path::Path::new("."));
                 let found: Vec<String> = prepared.config_problems().iter().map(ToString::to_string).collect();
                 assert_eq!(found.len(), 1, "{component} {field}: {found:?}");
-                assert!(found[0].starts_with("key: `key` of a step holds an API key") && !found[0].contains(key), "{found:?}");
+                assert!(
+                    found[0].starts_with("key: `key` of a step holds an API key") && !found[0].contains(key),
+                    "{found:?}"
+                );
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use osiris_core::{Error, ErrorKind, Registry, Result};
 use osiris_driver_duckdb::{Connect, register, register_with_client};
 use osiris_testkit::{
-    Destination, Fault, Incremental, InvalidConfig, Job, Mode, Place, Rows, Sample, Subject, async_trait,
+    Destination, Fault, Incremental, InvalidConfig, Job, Mode, Place, Row, Rows, Sample, Subject, async_trait,
 };
 use serde_json::{Value, json};
 
@@ -50,14 +50,16 @@ impl Source {
             "CREATE OR REPLACE TABLE source (id BIGINT PRIMARY KEY, name VARCHAR, amount DECIMAL(12,2), day DATE, \
                        \"at\" TIMESTAMP, flag BOOLEAN); BEGIN;"
                 .to_owned();
-        for row in sample.text()?.rows() {
-            let cell = |cell: &Option<String>| match cell.as_deref() {
-                None => "NULL".to_owned(),
-                Some(text) => format!("'{}'", text.replace('\'', "''")),
-            };
+        let cell = |cell: &Option<String>| match cell.as_deref() {
+            None => "NULL".to_owned(),
+            Some(text) => format!("'{}'", text.replace('\'', "''")),
+        };
+        // A statement for each row would take DuckDB most of a minute.
+        for rows in sample.text()?.rows().chunks(1000) {
+            let row = |row: &Row| format!("({})", row.iter().map(cell).collect::<Vec<_>>().join(", "));
             sql.push_str(&format!(
-                "INSERT INTO source VALUES ({});",
-                row.iter().map(cell).collect::<Vec<_>>().join(", ")
+                "INSERT INTO source VALUES {};",
+                rows.iter().map(row).collect::<Vec<_>>().join(", ")
             ));
         }
         execute(&place.join("test.duckdb"), &(sql + "COMMIT"))
