@@ -130,6 +130,6 @@ impl TextFormat for JsonFormat {
     }
 
     fn check_append(&self, _: &Path, _: &str) -> Result<bool> {
-        Err(Error::validation(APPEND))
+        Err(Error::validation("rows cannot be appended to a JSON array"))
     }
 }
