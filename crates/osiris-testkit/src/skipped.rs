@@ -22,6 +22,7 @@ pub(crate) fn is_skipped(service: &str) -> bool {
 
 /// Says that a test is left out because the server lacks something, and counts it.
 #[expect(clippy::print_stdout, reason = "a test that is left out must be seen")]
+#[cfg(feature = "services")]
 pub(crate) fn leave_out(what: &str) {
     println!("SKIPPED: this test needs {what}");
     log(what);
