@@ -22,9 +22,10 @@ const NO_TEXTS: [&str; 6] = ["json", "py", "rs", "sh", "toml", "yml"];
 const NOT_COMPILED: [&str; 5] = ["benches", "build-aux", "examples", "test", "tests"];
 
 /// Packages without a file of their licence: what their manifest says, and whose they are.
-const WITHOUT_FILE: [(&str, Licence, &str); 7] = [
+const WITHOUT_FILE: [(&str, Licence, &str); 8] = [
     ("alloc-stdlib", Licence::Bsd3, "2016 Dropbox, Inc."),
     ("duckdb", Licence::Mit, "2021-2026 Stichting DuckDB Foundation"),
+    ("flatbuffers", Licence::Apache2, "2014 Google Inc."),
     ("jsonschema-regex", Licence::Mit, "2020-2026 Dmitry Dygalo"),
     ("jsonschema-value", Licence::Mit, "2020-2026 Dmitry Dygalo"),
     ("keyed_priority_queue", Licence::Mit, "AngelicosPhosphoros"),
@@ -97,8 +98,11 @@ fn linked() -> Outcome<Vec<Package>> {
     ];
     let tree = shell::capture(&mut shell::cargo(&TREE))?;
     let directories = directories(&metadata()?);
-    let mut packages: Vec<Package> =
-        tree.lines().filter_map(|line| package(line, &directories).transpose()).collect::<Outcome<_>>()?;
+    let mut packages: Vec<Package> = tree
+        .lines()
+        .filter(|line| !line.is_empty())
+        .filter_map(|line| package(line, &directories).transpose())
+        .collect::<Outcome<_>>()?;
     packages.sort();
     packages.dedup();
     Ok(packages)
@@ -165,7 +169,11 @@ fn licence_files(directory: &Path, files: &mut Vec<PathBuf>) -> Outcome {
     let entries = fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        if path.is_dir() {
+        // Its files have the names of licences.
+        if path.is_dir() && name == "licenses" {
+            let of_it = fs::read_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            files.extend(of_it.flatten().map(|entry| entry.path()).filter(|file| file.is_file()));
+        } else if path.is_dir() {
             if !name.starts_with('.') && !NOT_COMPILED.contains(&name.as_str()) {
                 licence_files(&path, files)?;
             }
